@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+# One plain Makefile. `make V=1` shows the commands, `make SAN=1` builds with ASan and UBSan into
+# build/san. Everything made lives under build/.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+B := build$(if $(SAN),/san)
+CC ?= gcc
+CLANG ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0)
+ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m)))
+
+WARN := -Wall -Wextra -Wshadow -Wformat=2 $(if $(WERROR),-Werror)
+CFLAGS ?= -O2 -g
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DPORTHOLE_VERSION='"$(VERSION)"' -I. -I$(B) $(WARN) \
+	-fno-omit-frame-pointer -fstack-protector-strong -fPIE $(CFLAGS) \
+	$(if $(SAN),-fsanitize=address$(,)undefined -fno-sanitize-recover=all,-D_FORTIFY_SOURCE=2)
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now,--as-needed $(LDFLAGS) \
+	$(if $(SAN),-fsanitize=address$(,)undefined)
+, := ,
+
+# Which folder goes into which program. Files with a main() are named here and nowhere else.
+MAINS := cli/main.c agent/main.c nsresolve/opener_main.c nsresolve/parser_main.c
+SRCS := $(wildcard base/*.c nsresolve/*.c agent/*.c cli/*.c)
+OBJS := $(SRCS:%.c=$(B)/%.o)
+LIB_OBJS := $(filter-out $(MAINS:%.c=$(B)/%.o),$(OBJS))
+BPF_SRCS := $(wildcard bpf/*.bpf.c)
+SKELS := $(BPF_SRCS:%.bpf.c=$(B)/%.skel.h)
+
+PROGRAMS := $(B)/porthole $(B)/portholed $(B)/porthole-opener $(B)/porthole-parser
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+
+.PHONY: all deps deps-test check unit lint layers bench fuzz demo install clean format
+all: $(PROGRAMS)
+
+$(B)/porthole: $(B)/cli/main.o
+$(B)/portholed: $(B)/agent/main.o
+$(B)/porthole-opener: $(B)/nsresolve/opener_main.o
+$(B)/porthole-parser: $(B)/nsresolve/parser_main.o
+$(B)/porthole: LIBS := -ljson-c -lz -lbpf -lelf
+$(B)/portholed: LIBS := -ljson-c -lbpf -lelf -lz -lseccomp -lcap
+$(B)/porthole-opener: LIBS := -lseccomp -lcap
+$(B)/porthole-parser: LIBS := -lelf -ldw -lz -liberty -lseccomp -lcap
+TEST_LIBS := -lcmocka -ljson-c -lbpf -lelf -ldw -lz -liberty -lseccomp -lcap
+
+# An archive, so that each program takes just the modules it uses.
+$(B)/libporthole.a: $(LIB_OBJS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(PROGRAMS): $(B)/libporthole.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(B)/libporthole.a $(LIBS)
+
+$(B)/%.o: %.c | $(SKELS)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/bpf/%.bpf.o: bpf/%.bpf.c
+	$(call say,CLANG,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) -g -O2 -Wall -Wextra $(if $(WERROR),-Werror) --target=bpf -D__TARGET_ARCH_$(ARCH) \
+		-I. -I/usr/include/$(shell uname -m)-linux-gnu -MMD -MP -MT $@ -c -o $@.full $<
+	$(Q)$(BPFTOOL) gen object $@ $@.full && rm -f $@.full
+
+$(B)/bpf/%.skel.h: $(B)/bpf/%.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf > $@.tmp && mv $@.tmp $@
+
+$(B)/tests/unit/%: tests/unit/%.c $(B)/libporthole.a
+	$(call say,TEST,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(B)/libporthole.a $(TEST_LIBS)
+
+.PRECIOUS: $(B)/bpf/%.bpf.o
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+unit-tests: $(UNIT_TESTS)
+
+clean:
+	rm -rf build

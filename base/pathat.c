@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/pathat.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+
+#ifndef FUSE_CTL_SUPER_MAGIC
+#define FUSE_CTL_SUPER_MAGIC 0x65735543
+#endif
+#ifndef CONFIGFS_MAGIC
+#define CONFIGFS_MAGIC 0x62656570
+#endif
+
+static const char *const texts[FILE_REASON_COUNT] = {
+    [FILE_OK] = "ok",
+    [FILE_NOT_FOUND] = "not found",
+    [FILE_UNREADABLE] = "unreadable",
+    [FILE_NOT_REGULAR] = "not a regular file",
+    [FILE_PSEUDO] = "on a pseudo file system",
+    [FILE_LEASED] = "blocked by a lease",
+    [FILE_REPLACED] = "replaced since it was mapped",
+    [FILE_FOREIGN] = "owned by another user",
+    [FILE_TIMEOUT] = "the file system does not answer",
+    [FILE_BREAKER] = "not tried: too many stuck requests",
+    [FILE_GONE] = "the process is gone",
+    [FILE_TOO_BIG] = "too big",
+    [FILE_LIMIT] = "out of descriptors or memory",
+};
+
+const char *file_reason_text(enum file_reason reason)
+{
+    return reason < FILE_REASON_COUNT ? texts[reason] : "unknown reason";
+}
+
+/* Reading these can hang, act on the kernel, or show the kernel's or another process's memory. */
+static bool pseudo_file_system(int fd)
+{
+    static const unsigned long refused[] = {
+        PROC_SUPER_MAGIC,     SYSFS_MAGIC,          TRACEFS_MAGIC,      DEBUGFS_MAGIC,
+        SECURITYFS_MAGIC,     SELINUX_MAGIC,        SMACK_MAGIC,        CGROUP_SUPER_MAGIC,
+        CGROUP2_SUPER_MAGIC,  PSTOREFS_MAGIC,       EFIVARFS_MAGIC,     BPF_FS_MAGIC,
+        FUSE_CTL_SUPER_MAGIC, BINDERFS_SUPER_MAGIC, CONFIGFS_MAGIC,     NSFS_MAGIC,
+        SOCKFS_MAGIC,         PIPEFS_MAGIC,         DEVPTS_SUPER_MAGIC, BINFMTFS_MAGIC,
+        RDTGROUP_SUPER_MAGIC,
+    };
+    struct statfs fs;
+
+    if (fstatfs(fd, &fs) < 0)
+        return true;
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+        if ((unsigned long)fs.f_type == refused[i])
+            return true;
+    return false;
+}
+
+static enum file_reason reason_of(int error)
+{
+    switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+        return FILE_NOT_FOUND;
+    case EAGAIN:
+        return FILE_LEASED;
+    case ESRCH:
+        return FILE_GONE;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+        return FILE_LIMIT;
+    default:
+        return FILE_UNREADABLE;
+    }
+}
+
+int pathat_open_path(int root_fd, const char *path)
+{
+    struct open_how how = {
+        .flags = O_PATH | O_CLOEXEC,
+        .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+    };
+    long fd;
+
+    /* The kernel answers EAGAIN when a rename elsewhere raced with "..": try a few times. */
+    for (int tries = 0; tries < 16; tries++) {
+        fd = syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+        if (fd >= 0 || errno != EAGAIN)
+            break;
+    }
+    if (fd < 0)
+        return errno == EAGAIN ? -ELOOP : -errno;
+    return (int)fd;
+}
+
+enum file_reason pathat_reopen(int path_fd, uint64_t expect_dev, uint64_t expect_ino, int *ret_fd,
+                               struct stat *st)
+{
+    struct stat s;
+    char self[64];
+    int fd;
+
+    if (fstat(path_fd, &s) < 0)
+        return FILE_UNREADABLE;
+    if (!S_ISREG(s.st_mode))
+        return FILE_NOT_REGULAR;
+    if (pseudo_file_system(path_fd))
+        return FILE_PSEUDO;
+    if (expect_ino && (s.st_ino != expect_ino || s.st_dev != expect_dev))
+        return FILE_REPLACED;
+
+    /* Our own fd, already known to be a regular file: this magic link cannot lead elsewhere. */
+    snprintf(self, sizeof(self), "/proc/self/fd/%d", path_fd);
+    fd = open(self, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0)
+        return reason_of(errno);
+    *ret_fd = fd;
+    *st = s;
+    return FILE_OK;
+}
+
+enum file_reason pathat_open_read(int root_fd, const char *path, int *ret_fd, struct stat *st)
+{
+    _cleanup_close_ int path_fd = pathat_open_path(root_fd, path);
+
+    if (path_fd < 0)
+        return reason_of(-path_fd);
+    return pathat_reopen(path_fd, 0, 0, ret_fd, st);
+}
