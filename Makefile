@@ -34,7 +34,8 @@ SKELS := $(BPF_SRCS:%.bpf.c=$(B)/%.skel.h)
 PROGRAMS := $(B)/porthole $(B)/portholed $(B)/porthole-opener $(B)/porthole-parser
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all deps deps-test check unit lint layers bench fuzz demo install clean format
+.PHONY: all deps deps-test check unit unit-tests lint layers check-layers bench fuzz demo install \
+	workloads clean format
 all: $(PROGRAMS)
 
 $(B)/porthole: $(B)/cli/main.o
@@ -81,6 +82,67 @@ $(B)/tests/unit/%: tests/unit/%.c $(B)/libporthole.a
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 unit-tests: $(UNIT_TESTS)
+
+# ---- workloads: what the tests, the demo and the benchmarks look at ----
+
+W := $(B)/tests/workloads
+W_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer -fno-optimize-sibling-calls -Wall
+WORKLOADS := $(patsubst tests/workloads/%.c,$(W)/%,$(wildcard tests/workloads/*.c)) \
+	$(patsubst tests/workloads/%.cc,$(W)/%,$(wildcard tests/workloads/*.cc)) \
+	$(if $(shell command -v rustc),$(patsubst tests/workloads/%.rs,$(W)/%,$(wildcard tests/workloads/*.rs)))
+workloads: $(WORKLOADS)
+
+# Static, so that a container's root needs nothing but the program.
+$(W)/%: tests/workloads/%.c
+	$(call say,WORK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(W_CFLAGS) -static -pthread -o $@ $<
+
+$(W)/%: tests/workloads/%.cc
+	$(call say,WORK,$@)
+	$(Q)mkdir -p $(@D) && $(CXX) -O1 -g -fno-omit-frame-pointer -static -o $@ $<
+
+$(W)/%: tests/workloads/%.rs
+	$(call say,WORK,$@)
+	$(Q)mkdir -p $(@D) && rustc -C opt-level=1 -C debuginfo=1 -C force-frame-pointers=yes -o $@ $<
+
+# ---- the ways in ----
+
+deps:
+	$(Q)tests/deps.sh build
+
+deps-test:
+	$(Q)tests/deps.sh test
+
+check:
+	$(Q)./check
+
+unit:
+	$(Q)$(MAKE) SAN=1 unit-tests && B=$(B) tests/run.sh --only 'unit/*'
+
+lint:
+	$(Q)tests/run.sh tests/lint.sh
+
+layers check-layers:
+	$(Q)tests/run.sh tests/layers.sh
+
+bench: all workloads
+	$(Q)tests/bench/bench.sh
+
+demo:
+	$(Q)./demo
+
+format:
+	clang-format -i $(wildcard base/*.[ch] bpf/*.[ch] nsresolve/*.[ch] agent/*.[ch] cli/*.[ch] tests/*/*.[ch])
+
+# The programs find each other from wherever they stand, so PREFIX is not compiled in.
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/libexec/porthole
+	install -m 755 $(B)/porthole $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(B)/portholed $(DESTDIR)$(PREFIX)/sbin/
+	install -m 755 $(B)/porthole-opener $(B)/porthole-parser $(DESTDIR)$(PREFIX)/libexec/porthole/
+	for page in $(wildcard docs/*.[18] docs/man/*.[18]); do \
+		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; \
+	done
 
 clean:
 	rm -rf build

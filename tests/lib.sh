@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# What the test scripts share: result lines, scratch space, waiting, the agent, folded stacks.
+#
+# A test file sources this, prints "ok - …", "not ok - …: why" or "skip - …: reason" for each thing
+# that it shows, and cleans up through on_exit. tests/run.sh counts the lines.
+set -u
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+B=$ROOT/${B:-build}
+export W=$B/tests/workloads # what the containers run
+PATH=$PATH:/usr/sbin:/sbin
+T=$(mktemp -d "${TMPDIR:-/tmp}/porthole-test.XXXXXX")
+export PORTHOLE_SOCKET=$T/agent.sock
+AGENT_PID=
+
+ok() {
+    echo "ok - $1"
+}
+
+not_ok() {
+    echo "not ok - $1: ${2:-}"
+}
+
+skip() {
+    echo "skip - $1: $2"
+}
+
+# The whole file cannot run here.
+skip_all() {
+    skip "$(basename "$0")" "$1"
+    exit 0
+}
+
+# check SENTENCE COMMAND…: ok when the command succeeds, else not ok with what it said last.
+check() {
+    local sentence=$1 said
+    shift
+    if said=$("$@" 2>&1); then
+        ok "$sentence"
+    else
+        not_ok "$sentence" "$(printf '%s' "${said:-$* failed}" | tail -n 1 | cut -c 1-300)"
+    fi
+}
+
+# exits_with STATUS SENTENCE COMMAND…: ok when it exits so; what it said is left in $T/out, $T/err.
+exits_with() {
+    local want=$1 sentence=$2 got=0
+    shift 2
+    "$@" >"$T/out" 2>"$T/err" || got=$?
+    if [ "$got" = "$want" ]; then
+        ok "$sentence"
+    else
+        not_ok "$sentence" "exit $got, not $want: $(tail -n 1 "$T/err" | cut -c 1-300)"
+    fi
+}
+
+# between LOW VALUE HIGH, decimals allowed; says so when it is not.
+between() {
+    awk -v l="$1" -v v="$2" -v h="$3" 'BEGIN { exit !(v != "" && l <= v + 0 && v + 0 <= h) }' ||
+        { echo "$2 is not within $1 and $3" && return 1; }
+}
+
+# Commands for the end of the test, last one first, whatever ends it.
+EXIT_COMMANDS=()
+on_exit() {
+    EXIT_COMMANDS=("$*" ${EXIT_COMMANDS[@]+"${EXIT_COMMANDS[@]}"})
+}
+
+run_exit_commands() {
+    local command
+    trap '' INT TERM
+    for command in ${EXIT_COMMANDS[@]+"${EXIT_COMMANDS[@]}"}; do
+        eval "$command"
+    done
+    rm -rf --one-file-system "$T"
+}
+trap run_exit_commands EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# wait_for SECONDS COMMAND…: asks again and again until the command succeeds; 1 when time is up.
+wait_for() {
+    local until=$((SECONDS + $1 + 1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ "$SECONDS" -ge "$until" ] && return 1
+        sleep 0.05
+    done
+}
+
+gone() {
+    [ ! -e "/proc/$1" ] || [ "$(cut -d ' ' -f 3 <"/proc/$1/stat" 2>/dev/null)" = Z ]
+}
+
+# Ends a process that this test started, and waits until it is gone.
+stop_process() {
+    kill -TERM "$1" 2>/dev/null
+    wait_for 10 gone "$1" || kill -KILL "$1" 2>/dev/null
+    wait "$1" 2>/dev/null
+    return 0
+}
+
+# All descendants of a process, and the process itself.
+family() {
+    local child children
+    echo "$1"
+    children=$(cat /proc/"$1"/task/*/children 2>/dev/null)
+    for child in $children; do
+        family "$child"
+    done
+}
+
+need_root() {
+    [ "$(id -u)" = 0 ] || skip_all "needs root"
+}
+
+need_commands() {
+    local command
+    for command in "$@"; do
+        command -v "$command" >/dev/null || skip_all "needs '$command'"
+    done
+}
+
+# Root, BTF and a kernel that lets this process load BPF programs.
+need_bpf() {
+    need_root
+    [ -r /sys/kernel/btf/vmlinux ] || skip_all "this kernel has no BTF"
+    bpftool prog list >/dev/null 2>&1 || skip_all "this host does not let us use BPF"
+}
+
+# Starts an agent on $PORTHOLE_SOCKET; its log is $T/agent.log. Ends with the test.
+start_agent() {
+    "$B/portholed" --socket "$PORTHOLE_SOCKET" "$@" >>"$T/agent.log" 2>&1 &
+    AGENT_PID=$!
+    if ! wait_for 20 "$B/porthole" status; then
+        not_ok "the agent starts" "$(tail -n 2 "$T/agent.log" | tr '\n' ' ')"
+        exit 1
+    fi
+    [ "${AGENT_ON_EXIT-}" ] || on_exit stop_agent
+    AGENT_ON_EXIT=1
+}
+
+stop_agent() {
+    [ -z "$AGENT_PID" ] || stop_process "$AGENT_PID"
+    AGENT_PID=
+}
+
+porthole() {
+    "$B/porthole" "$@"
+}
+
+# BPF programs that the processes given hold; a line each.
+bpf_programs_of() {
+    local pid fd
+    for pid in "$@"; do
+        for fd in /proc/"$pid"/fd/*; do
+            [ "$(readlink "$fd" 2>/dev/null)" = "anon_inode:bpf-prog" ] && echo "$pid $fd"
+        done
+    done
+    return 0
+}
+
+# Ids of all BPF programs in the kernel, sorted.
+bpf_program_ids() {
+    bpftool prog list --json 2>/dev/null | jq '.[].id' | sort -n
+}
+
+# share FILE FUNCTION: percent of a folded file's samples with that frame anywhere in the stack.
+share() {
+    awk -v f="$2" '
+        { n = $NF; total += n; stack = $0; sub(/ [0-9]+$/, "", stack); k = split(stack, frame, ";")
+          for (i = 2; i <= k; i++) { sub(/_\[[kij]\]$/, "", frame[i]); if (frame[i] == f) { hit += n; break } } }
+        END { printf "%.2f\n", total ? 100 * hit / total : 0 }' "$1"
+}
+
+# Sum of a folded file's counts.
+samples() {
+    awk '{ n += $NF } END { print n + 0 }' "$1"
+}
+
+# quality FILE JQ-EXPRESSION: a value of the quality report in a saved stream.
+quality() {
+    jq -r "select(.type == \"quality\") | $2" "$1"
+}
+
+# taken = shown + lost, and shown is what the stacks of the stream add up to.
+conserved() {
+    jq -s -e '(map(select(.type == "stack").value) | add // 0) as $sum
+        | map(select(.type == "quality"))[0]
+        | (.taken == .shown + ([.lost[]] | add // 0)) and .shown == $sum' "$1" >/dev/null ||
+        { jq -c 'select(.type == "quality") | {taken, shown, lost}' "$1" && return 1; }
+}
