@@ -153,7 +153,11 @@ int table_put(struct table *t, const void *key, size_t key_size, void *value)
     if (!copy)
         return -ENOMEM;
     memcpy(copy, key, key_size);
-    t->entries[t->used] = (struct entry){hash, copy, key_size, value};
+    e = &t->entries[t->used];
+    e->hash = hash;
+    e->key = copy;
+    e->key_size = key_size;
+    e->value = value;
     place(t, t->used++);
     t->live++;
     return 0;
