@@ -59,7 +59,8 @@ int symtab_open(int memfd, struct symtab **ret);
 void symtab_free(struct symtab *t); /* NULL is fine */
 DEFINE_FREEP(struct symtab, symtab_free)
 
-const struct symtab_header *symtab_header(const struct symtab *t); /* borrowed */
+/* Borrowed; also the start of the symtab_bytes() bytes of the whole table. */
+const struct symtab_header *symtab_header(const struct symtab *t);
 size_t symtab_bytes(const struct symtab *t);
 
 /* The ELF virtual address of a file offset; false when no segment holds it. */
