@@ -90,12 +90,17 @@ W_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer -fno-optimiz
 WORKLOADS := $(patsubst tests/workloads/%.c,$(W)/%,$(wildcard tests/workloads/*.c)) \
 	$(patsubst tests/workloads/%.cc,$(W)/%,$(wildcard tests/workloads/*.cc)) \
 	$(if $(shell command -v rustc),$(patsubst tests/workloads/%.rs,$(W)/%,$(wildcard tests/workloads/*.rs)))
-workloads: $(WORKLOADS)
+workloads: $(WORKLOADS) $(W)/twin
 
 # Static, so that a container's root needs nothing but the program.
 $(W)/%: tests/workloads/%.c
 	$(call say,WORK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(W_CFLAGS) -static -pthread -o $@ $<
+
+# The same program under other names, at the same addresses.
+$(W)/twin: tests/workloads/spin.c
+	$(call say,WORK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(W_CFLAGS) -DFAMILY=twin -static -pthread -o $@ $<
 
 $(W)/%: tests/workloads/%.cc
 	$(call say,WORK,$@)
@@ -103,7 +108,8 @@ $(W)/%: tests/workloads/%.cc
 
 $(W)/%: tests/workloads/%.rs
 	$(call say,WORK,$@)
-	$(Q)mkdir -p $(@D) && rustc -C opt-level=1 -C debuginfo=1 -C force-frame-pointers=yes -o $@ $<
+	$(Q)mkdir -p $(@D) && rustc -C opt-level=1 -C debuginfo=1 -C force-frame-pointers=yes \
+		-C target-feature=+crt-static -o $@ $<
 
 # ---- the ways in ----
 

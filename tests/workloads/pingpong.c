@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two processes that hand one byte to and fro through pipes. Prints round trips per second, each
+ * second; ends after the seconds given, or never.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+__attribute__((noinline)) static int pong(int in, int out)
+{
+    char c;
+
+    while (read(in, &c, 1) == 1 && write(out, &c, 1) == 1)
+        ;
+    return 0;
+}
+
+__attribute__((noinline)) static long ping(int in, int out, double until)
+{
+    long rounds = 0;
+    char c = 'x';
+
+    while (write(out, &c, 1) == 1 && read(in, &c, 1) == 1)
+        if (++rounds % 256 == 0 && now() >= until)
+            break;
+    return rounds;
+}
+
+int main(int argc, char **argv)
+{
+    int there[2], back[2];
+    int seconds = argc > 1 ? atoi(argv[1]) : 0;
+
+    if (pipe(there) < 0 || pipe(back) < 0)
+        return 1;
+    switch (fork()) {
+    case -1:
+        return 1;
+    case 0:
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        close(there[1]);
+        close(back[0]);
+        return pong(there[0], back[1]);
+    }
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    for (int i = 0; !seconds || i < seconds; i++) {
+        double begin = now();
+        long rounds = ping(back[0], there[1], begin + 1);
+
+        printf("%.0f\n", (double)rounds / (now() - begin));
+    }
+    return 0;
+}
