@@ -12,11 +12,16 @@
 #include "base/cleanup.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define SYMTAB_MAGIC 0x54534850u /* "PHST" */
 #define SYMTAB_BUILD_ID_MAX 32
 #define SYMTAB_MAX_BYTES (256u << 20)
+#define SYMTAB_MAX_SYMBOLS (3u << 20) /* what a builder takes */
+#define SYMTAB_MAX_POOL (160u << 20)  /* bytes of names that a builder takes */
+#define SYMTAB_MAX_SEGMENTS 4096
+#define SYMTAB_NAME_MAX 4096 /* longer names are cut */
 
 enum symtab_flags {
     SYMTAB_HAS_SYMTAB = 1, /* .symtab was there (not only .dynsym) */
@@ -82,9 +87,28 @@ struct symtab_header *symtab_builder_header(struct symtab_builder *b); /* to be 
 int symtab_builder_add_segment(struct symtab_builder *b, const struct symtab_segment *s);
 
 /* Among symbols that cover the same address: the higher rank wins, then the later start, then the
- * later addition. size 0 is dropped. Returns 0 or -ENOMEM, -EFBIG. */
+ * later addition. Size 0 and empty names are dropped, sizes beyond 32 bits are cut. Returns 0 or
+ * -ENOMEM, -EFBIG. */
 int symtab_builder_add(struct symtab_builder *b, uint64_t start, uint64_t size, unsigned rank,
                        const char *name, size_t name_size);
 
-/* Sorts, cuts overlaps, writes everything to fd. Returns 0 or -errno. */
+/* What symtab_builder_add() cannot say. */
+struct symtab_entry {
+    uint64_t start;
+    uint64_t size;       /* of an open one: the most that it may reach */
+    uint32_t rank;       /* as for symtab_builder_add() */
+    uint32_t name;       /* offset into the pool of symtab_builder_names() */
+    uint16_t preference; /* decides between equal ranks at the same start, before the order does */
+    bool open; /* no size known: reaches to the next start; nothing inside a sized one, and
+                * nothing in a truncated table, where the next start may be missing */
+};
+int symtab_builder_add_entry(struct symtab_builder *b, const struct symtab_entry *e);
+
+/* Room for size bytes of names at *offset in the builder's pool, so that a whole string section can
+ * be read there in place; a NUL stands behind them. Borrowed until the next call that adds names.
+ * NULL: *error is -ENOMEM or -EFBIG. */
+char *symtab_builder_names(struct symtab_builder *b, size_t size, uint32_t *offset, int *error);
+
+/* Sorts, cuts overlaps, writes everything to fd at its position. Uses the builder up: only freeing
+ * it is left. Returns 0, -EFBIG beyond SYMTAB_MAX_BYTES, -errno. */
 int symtab_builder_write(struct symtab_builder *b, int fd);

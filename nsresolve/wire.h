@@ -24,7 +24,8 @@ enum wire_op {
     WIRE_PARSE_MAPS,    /* text of maps -> struct wire_mapping + path, repeated */
     WIRE_PARSE_ELF,     /* wire_parse_elf; ELF file -> symbol table (symtab.h) */
     WIRE_PARSE_PERFMAP, /* perf map -> symbol table */
-    WIRE_DEMANGLE,      /* NUL-terminated names -> as many NUL-terminated names */
+    WIRE_DEMANGLE,      /* NUL-terminated names -> as many NUL-terminated names, in order, each
+                         * led by its language: 'c' left as it was, '+' C++, 'r' Rust */
     WIRE_OP_COUNT,
 };
 

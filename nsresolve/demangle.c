@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nsresolve/demangle.h"
+
+#include "nsresolve/stream.h"
+#include "nsresolve/wire.h"
+
+#include <errno.h>
+#include <libiberty/demangle.h>
+#include <setjmp.h>
+#include <string.h>
+#include <time.h>
+
+struct result {
+    char *text;
+    size_t size;
+    jmp_buf too_long;
+};
+
+/* A name of 100 bytes can stand for gigabytes of text, and there is no way to tell libiberty to
+ * stop; what it holds at this point is on the stack, bar a few bytes for a Rust identifier. */
+static void collect(const char *text, size_t size, void *data)
+{
+    struct result *result = data;
+
+    if (size > DEMANGLE_RESULT_MAX - result->size || memchr(text, '\0', size))
+        longjmp(result->too_long, 1);
+    memcpy(result->text + result->size, text, size);
+    result->size += size;
+}
+
+enum demangle_language demangle_name(const char *name, char ret[DEMANGLE_RESULT_MAX + 1],
+                                     size_t *size)
+{
+    struct result result = {.text = ret};
+    volatile enum demangle_language language = DEMANGLE_PLAIN;
+
+    if (setjmp(result.too_long))
+        return DEMANGLE_PLAIN;
+
+    /* Rust's older mangling is valid C++ too, so Rust is asked first. */
+    if (rust_demangle_callback(name, DMGL_NO_OPTS, collect, &result)) {
+        language = DEMANGLE_RUST;
+    } else {
+        result.size = 0;
+        if (cplus_demangle_v3_callback(name, DMGL_NO_OPTS, collect, &result))
+            language = DEMANGLE_CPP;
+    }
+    if (language == DEMANGLE_PLAIN || result.size == 0)
+        return DEMANGLE_PLAIN;
+
+    ret[result.size] = '\0';
+    *size = result.size;
+    return language;
+}
+
+static bool out_of_time(void)
+{
+    struct timespec t;
+
+    return clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) == 0 && t.tv_sec >= DEMANGLE_SECONDS;
+}
+
+static void put_name(struct stream_out *out, const char *name, size_t name_size, char *text)
+{
+    char language = DEMANGLE_PLAIN;
+    size_t size = 0;
+
+    if (name_size <= WIRE_DEMANGLE_NAME_MAX && out->total < DEMANGLE_MAX_BYTES && !out_of_time())
+        language = (char)demangle_name(name, text, &size);
+
+    stream_out_put(out, &language, 1);
+    if (language == DEMANGLE_PLAIN)
+        stream_out_put(out, name, name_size);
+    else
+        stream_out_put(out, text, size);
+    stream_out_put(out, "", 1);
+}
+
+/* A name that is longer than the buffer comes in parts, and passes as it is. */
+static int put_names(struct stream_in *in, struct stream_out *out, char *text)
+{
+    bool in_parts = false;
+    char *name;
+    size_t size;
+    int r;
+
+    while ((r = stream_in_next(in, &name, &size)) != STREAM_END) {
+        if (r < 0)
+            return r;
+        if (r == STREAM_UNFINISHED)
+            return -EBADMSG;
+        if (r == STREAM_WHOLE) {
+            put_name(out, name, size, text);
+            continue;
+        }
+        if (!in_parts)
+            stream_out_put(out, "c", 1);
+        stream_out_put(out, name, size);
+        in_parts = r == STREAM_PART;
+        if (!in_parts)
+            stream_out_put(out, "", 1);
+    }
+    return in_parts ? -EBADMSG : 0;
+}
+
+int demangle_stream(int in_fd, int out_fd)
+{
+    _cleanup_free_ struct stream_in *in = malloc(sizeof(*in));
+    _cleanup_free_ struct stream_out *out = malloc(sizeof(*out));
+    _cleanup_free_ char *text = malloc(DEMANGLE_RESULT_MAX + 1);
+    int r;
+
+    if (!in || !out || !text)
+        return -ENOMEM;
+    stream_in_init(in, in_fd, '\0');
+    stream_out_init(out, out_fd);
+
+    r = put_names(in, out, text);
+    return r < 0 ? r : stream_out_flush(out);
+}
