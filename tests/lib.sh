@@ -7,6 +7,9 @@
 # that it shows, and cleans up through on_exit. tests/run.sh counts the lines.
 set -u
 
+# shellcheck source=tests/runc.sh
+. "$(dirname "${BASH_SOURCE[0]}")/runc.sh"
+
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 B=$ROOT/${B:-build}
 export W=$B/tests/workloads # what the containers run
@@ -151,28 +154,107 @@ porthole() {
     "$B/porthole" "$@"
 }
 
-# BPF programs that the processes given hold; a line each.
-bpf_programs_of() {
-    local pid fd
-    for pid in "$@"; do
-        for fd in /proc/"$pid"/fd/*; do
-            [ "$(readlink "$fd" 2>/dev/null)" = "anon_inode:bpf-prog" ] && echo "$pid $fd"
-        done
-    done
-    return 0
+# Ids of the BPF programs that the agent and its children hold. An agent at rest has none.
+agent_programs() {
+    local pid
+    for pid in $(family "$AGENT_PID"); do
+        grep -hs '^prog_id:' /proc/"$pid"/fdinfo/* | awk '{ print $2 }'
+    done | sort -nu
 }
 
-# Ids of all BPF programs in the kernel, sorted.
-bpf_program_ids() {
-    bpftool prog list --json 2>/dev/null | jq '.[].id' | sort -n
+agent_captures() {
+    [ -n "$(agent_programs)" ]
+}
+
+agent_rests() {
+    [ -z "$(agent_programs)" ]
+}
+
+# Open fds of the agent and its children together.
+agent_fds() {
+    local pid
+    for pid in $(family "$AGENT_PID"); do
+        ls "/proc/$pid/fd" 2>/dev/null
+    done | wc -l
+}
+
+# A runc container that ends with the test; all workloads are in its /bin.
+victim() {
+    local name=$1
+    shift
+    on_exit "runc_stop $name; rm -rf --one-file-system '$T/$name'"
+    victim_root "$name"
+    runc_start "$name" "$T/$name" "$@" || { not_ok "a container starts" "see above" && exit 1; }
+}
+
+victim_root() {
+    [ -d "$T/$1/rootfs" ] && return
+    root_new "$T/$1/rootfs"
+    cp "$W"/* "$T/$1/rootfs/bin/"
+}
+
+# Clock ticks that a process has run.
+ticks() {
+    awk '{ print $14 + $15 }' "/proc/$1/stat" 2>/dev/null || echo 0
+}
+
+has_run() {
+    [ "$(ticks "$1")" -ge "$2" ]
+}
+
+# Waits until a process has run for half a second more.
+let_run() {
+    wait_for 30 has_run "$1" $(($(ticks "$1") + 50))
+}
+
+# start_capture OUT ARGUMENTS…: a capture in the background ($CAPTURE), returns when it samples.
+start_capture() {
+    local out=$1
+    shift
+    env --default-signal=INT "$B/porthole" cpu "$@" -o "$out" >"$out.log" 2>&1 &
+    CAPTURE=$!
+    wait_for 10 agent_captures || { not_ok "a capture starts" "$(tail -n 1 "$out.log")" && return 1; }
+}
+
+# Ends when the capture in the background does; returns its exit status.
+end_capture() {
+    wait_for "${1:-60}" gone "$CAPTURE" || { echo "the client hangs" && kill -KILL "$CAPTURE"; }
+    wait "$CAPTURE"
 }
 
 # share FILE FUNCTION: percent of a folded file's samples with that frame anywhere in the stack.
 share() {
     awk -v f="$2" '
-        { n = $NF; total += n; stack = $0; sub(/ [0-9]+$/, "", stack); k = split(stack, frame, ";")
-          for (i = 2; i <= k; i++) { sub(/_\[[kij]\]$/, "", frame[i]); if (frame[i] == f) { hit += n; break } } }
+        {
+            n = $NF
+            total += n
+            sub(/ [0-9]+$/, "")
+            k = split($0, frame, ";")
+            for (i = 2; i <= k; i++) {
+                sub(/_\[[kij]\]$/, "", frame[i])
+                if (frame[i] == f) {
+                    hit += n
+                    break
+                }
+            }
+        }
         END { printf "%.2f\n", total ? 100 * hit / total : 0 }' "$1"
+}
+
+# share_is FILE FUNCTION PERCENT MARGIN; also wants enough samples to say so.
+share_is() {
+    [ "$(samples "$1")" -ge 100 ] || { echo "only $(samples "$1") samples" && return 1; }
+    between $(($3 - $4)) "$(share "$1" "$2")" $(($3 + $4))
+}
+
+# lacks FILE PATTERN: says the line that has it.
+lacks() {
+    ! grep -m 1 -E "$2" "$1"
+}
+
+# The saved stream as folded stacks.
+folded() {
+    "$B/porthole" render "$1" -f folded
 }
 
 # Sum of a folded file's counts.

@@ -47,7 +47,7 @@ runc_config() {
         args+=",\"${word//\"/\\\"}\""
     done
     caps='"CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_FOWNER","CAP_KILL","CAP_NET_BIND_SERVICE"'
-    caps+=',"CAP_SETGID","CAP_SETUID"'
+    caps+=',"CAP_SETFCAP","CAP_SETGID","CAP_SETUID"'
     for word in ${RUNC_CAPS-}; do
         caps+=",\"$word\""
     done
