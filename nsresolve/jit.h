@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Perf maps of the processes of one capture: code made at run time, named by the runtime itself.
+ *
+ * The map is /tmp/perf-PID.map in the container's root, PID being that of the innermost namespace.
+ * It is read when such code is first sampled and once more at the end; the later reading wins, the
+ * earlier one serves code that was dropped meanwhile. Only a map of the process's own user, or of
+ * root in its user namespace, is believed.
+ */
+#pragma once
+
+#include "nsresolve/asks.h"
+#include "nsresolve/frame.h"
+#include "nsresolve/processes.h"
+
+struct jit;
+
+/* Starts the first reading. pin and ns_tgid are those of the process. Returns 0 or -errno. */
+int jit_new(struct asks *asks, struct pin *pin, uint32_t ns_tgid, struct jit **ret);
+void jit_free(struct jit *j); /* only once its asks are gone */
+
+/* Starts the second reading. */
+void jit_read_again(struct jit *j);
+
+/* The name at an address. Returns REASON_NONE or why there is none; *detail as for file_symbol().
+ */
+enum frame_reason jit_symbol(const struct jit *j, uint64_t address, const char **name,
+                             uint64_t *start, const char **detail);
+
+/* Lines of the map that were no valid entries. */
+uint32_t jit_bad_lines(const struct jit *j);

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nsresolve/resolve.h"
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "nsresolve/scene.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <link.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define LOCATIONS_MAX 4000000u
+
+/* The kernel maps the same vdso into every 64-bit process, ours included. Its ELF header says how
+ * far the section headers, which come last, reach. */
+static int vdso_memfd(void)
+{
+    const ElfW(Ehdr) *image = (const void *)(uintptr_t)getauxval(AT_SYSINFO_EHDR);
+    _cleanup_close_ int fd = -1;
+    size_t size;
+
+    if (!image)
+        return -ENOENT;
+    size = image->e_shoff + (size_t)image->e_shentsize * image->e_shnum;
+    fd = memfd_create("vdso", MFD_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (write(fd, image, size) != (ssize_t)size)
+        return -EIO;
+    return TAKE_FD(fd);
+}
+
+int resolver_new(struct client *client, int kallsyms_fd, int modules_fd, size_t cache_bytes,
+                 struct resolver **ret)
+{
+    _cleanup_(resolver_freep) struct resolver *r = calloc(1, sizeof(*r));
+    int error;
+
+    if (!r)
+        return -ENOMEM;
+    r->client = client;
+    r->vdso_fd = vdso_memfd();
+    error = kernel_new(kallsyms_fd, modules_fd, &r->kernel);
+    if (error == 0)
+        error = cache_new(cache_bytes, &r->cache);
+    if (error < 0)
+        return error;
+    /* Now, while nobody waits; a capture only looks whether modules came or went. */
+    if (kernel_refresh(r->kernel) < 0)
+        log_debug("cannot read the kernel's symbols");
+    *ret = TAKE_PTR(r);
+    return 0;
+}
+
+void resolver_free(struct resolver *r)
+{
+    if (!r)
+        return;
+    kernel_free(r->kernel);
+    cache_free(r->cache);
+    if (r->vdso_fd >= 0)
+        close(r->vdso_fd);
+    free(r);
+}
+
+void resolver_get_stats(const struct resolver *r, struct resolver_stats *ret)
+{
+    cache_get_stats(r->cache, &ret->cache);
+    ret->kernel_bytes = kernel_bytes(r->kernel);
+}
+
+/* ---- a scene ---- */
+
+static void on_idle(void *data)
+{
+    struct scene *s = data;
+    void (*fn)(void *) = s->when_idle;
+
+    s->when_idle = NULL;
+    if (fn)
+        fn(s->when_idle_data);
+}
+
+int scene_new(struct resolver *r, uint32_t init_pid, bool addresses, struct scene **ret)
+{
+    _cleanup_(scene_freep) struct scene *s = calloc(1, sizeof(*s));
+    int error;
+
+    if (!s)
+        return -ENOMEM;
+    s->resolver = r;
+    s->addresses = addresses;
+    error = asks_new(r->client, on_idle, s, &s->asks);
+    if (error == 0)
+        error = processes_new(&s->processes);
+    if (error == 0)
+        error = files_new(s->asks, r->cache, r->vdso_fd, &s->files);
+    if (error == 0)
+        error = table_new(&s->location_ids, NULL);
+    if (error < 0)
+        return error;
+    if (init_pid)
+        adopt_init(s, init_pid);
+    *ret = TAKE_PTR(s);
+    return 0;
+}
+
+void scene_free(struct scene *s)
+{
+    if (!s)
+        return;
+    asks_free(s->asks); /* first: open questions point into everything else */
+    naming_free(s->naming);
+    adopt_free(s);
+    processes_free(s->processes);
+    files_free(s->files);
+    for (size_t i = 0; i < s->jit_count; i++)
+        jit_free(s->jits[i]);
+    free(s->jits);
+    free(s->locations);
+    table_free(s->location_ids);
+    free(s);
+}
+
+bool scene_idle(const struct scene *s)
+{
+    return asks_pending(s->asks) == 0;
+}
+
+void scene_when_idle(struct scene *s, void (*fn)(void *data), void *data)
+{
+    s->when_idle = NULL;
+    if (fn && scene_idle(s)) {
+        fn(data);
+        return;
+    }
+    s->when_idle = fn;
+    s->when_idle_data = data;
+}
+
+void scene_get_stats(const struct scene *s, struct scene_stats *ret)
+{
+    *ret = (struct scene_stats){
+        .processes = processes_count(s->processes),
+        .adopted = s->adopted,
+        .locations = s->location_count,
+        .frames = scene_frame_count(s),
+    };
+    for (size_t i = 0; i < s->jit_count; i++)
+        ret->bad_jit_lines += jit_bad_lines(s->jits[i]);
+}
+
+/* ---- records ---- */
+
+void scene_fork(struct scene *s, uint32_t tgid, uint32_t parent, uint64_t time_ns)
+{
+    processes_fork(s->processes, tgid, parent, time_ns);
+}
+
+void scene_exec(struct scene *s, uint32_t tgid, uint64_t time_ns)
+{
+    processes_exec(s->processes, tgid, time_ns);
+}
+
+void scene_exit(struct scene *s, uint32_t tgid, uint64_t time_ns)
+{
+    processes_exit(s->processes, tgid, time_ns);
+}
+
+void scene_want_file(struct scene *s, struct process *p, struct file *f, uint64_t start,
+                     uint64_t end)
+{
+    struct pin *pin = p->pin ? p->pin : p->root ? p->root : s->init;
+
+    if (!pin || !file_wants_retry(f))
+        return;
+    files_want(s->files, f, pin, start, end);
+}
+
+void scene_mmap(struct scene *s, const struct scene_mmap *m, uint64_t time_ns)
+{
+    struct file *f = files_obtain(s->files, m->dev, m->ino, m->path, m->path_size);
+    struct mapping mapping = {
+        .start = m->start, .end = m->end, .offset = m->offset, .born_ns = time_ns, .file = f};
+    struct process *p;
+
+    if (processes_mmap(s->processes, m->tgid, &mapping) < 0)
+        return;
+    p = processes_get(s->processes, m->tgid);
+    if (f && p)
+        scene_want_file(s, p, f, m->start, m->end);
+}
+
+void scene_advance(struct scene *s, uint64_t until_ns, uint64_t keep_ns)
+{
+    adopt_merge(s, until_ns);
+    processes_prune(s->processes, keep_ns);
+    files_flush(s->files);
+}
+
+/* ---- samples ---- */
+
+enum scene_readiness scene_process(struct scene *s, uint32_t tgid, uint64_t start_boottime_ns,
+                                   uint64_t time_ns)
+{
+    struct process *p = processes_at(s->processes, tgid, time_ns);
+
+    if (p && process_image(p, time_ns)->complete)
+        return SCENE_READY;
+    if (!p)
+        p = processes_obtain(s->processes, tgid);
+    if (!p)
+        return SCENE_READY;
+    if (p->adoption == ADOPT_NONE)
+        adopt_process(s, p, start_boottime_ns);
+    return p->adoption == ADOPT_ASKED ? SCENE_PENDING : SCENE_READY;
+}
+
+static int locate(struct scene *s, const struct location *l, uint32_t *ret)
+{
+    uintptr_t id = (uintptr_t)table_get(s->location_ids, l, sizeof(*l));
+
+    if (id) {
+        *ret = (uint32_t)(id - 1);
+        return 0;
+    }
+    if (s->location_count == LOCATIONS_MAX)
+        return -ENOMEM;
+    if (s->location_count == s->location_allocated) {
+        uint32_t want = MAX(s->location_allocated * 2, 1024u);
+        struct location *grown = realloc(s->locations, want * sizeof(*grown));
+
+        if (!grown)
+            return -ENOMEM;
+        s->locations = grown;
+        s->location_allocated = want;
+    }
+    id = s->location_count + 1;
+    if (table_put(s->location_ids, l, sizeof(*l), (void *)id) < 0)
+        return -ENOMEM;
+    s->locations[s->location_count++] = *l;
+    *ret = (uint32_t)(id - 1);
+    return 0;
+}
+
+int scene_locate_kernel(struct scene *s, uint64_t address, bool leaf, uint32_t *ret)
+{
+    struct location l = {.kind = LOCATION_KERNEL, .address = leaf ? address : address - 1};
+
+    return locate(s, &l, ret);
+}
+
+static int locate_nowhere(struct scene *s, enum frame_reason reason, uint64_t address,
+                          uint32_t *ret)
+{
+    struct location l = {
+        .kind = LOCATION_NONE, .reason = reason, .address = s->addresses ? address : 0};
+
+    return locate(s, &l, ret);
+}
+
+/* The perf map of a process's present program; asked for at the first sample in its JIT code. */
+static struct jit *obtain_jit(struct scene *s, struct process *p, uint32_t ns_tgid)
+{
+    struct pin *pin = p->pin ? p->pin : p->root ? p->root : s->init;
+    struct jit **grown;
+
+    if (p->jit || !pin)
+        return p->jit;
+    if (s->jit_count == s->jit_allocated) {
+        size_t want = MAX(s->jit_allocated * 2, (size_t)8);
+
+        grown = realloc(s->jits, want * sizeof(*grown));
+        if (!grown)
+            return NULL;
+        s->jits = grown;
+        s->jit_allocated = want;
+    }
+    if (jit_new(s->asks, pin, ns_tgid, &s->jits[s->jit_count]) < 0)
+        return NULL;
+    p->jit = s->jits[s->jit_count++];
+    return p->jit;
+}
+
+/* What was mapped at an address at one time. */
+static const struct mapping *mapping_at(struct scene *s, const struct scene_where *w,
+                                        uint64_t address, uint64_t time_ns, struct process **ret)
+{
+    struct process *p = processes_at(s->processes, w->tgid, time_ns);
+
+    *ret = p;
+    return p ? mappings_find(process_image(p, time_ns)->mappings, address, time_ns) : NULL;
+}
+
+int scene_locate_user(struct scene *s, const struct scene_where *w, uint64_t address, bool leaf,
+                      uint32_t *ret)
+{
+    uint64_t a = leaf ? address : address - 1;
+    struct process *p, *last;
+    const struct mapping *m = mapping_at(s, w, a, w->first_ns, &p), *again = m;
+    struct location l = {.kind = LOCATION_FILE};
+
+    if (w->last_ns != w->first_ns)
+        again = mapping_at(s, w, a, w->last_ns, &last);
+    if (!m || !again) {
+        bool gone = !p || (!process_image(p, w->first_ns)->complete && p->adoption == ADOPT_FAILED);
+
+        return locate_nowhere(s, gone ? REASON_PROCESS_GONE : REASON_NO_MAPPING, a, ret);
+    }
+    if (m->file != again->file || m->offset - m->start != again->offset - again->start)
+        return locate_nowhere(s, REASON_CHANGED, a, ret);
+
+    if (m->file && file_kind(m->file) != FILE_KIND_ANONYMOUS) {
+        if (file_wants_retry(m->file))
+            scene_want_file(s, p, m->file, m->start, m->end);
+        files_sampled(s->files, m->file);
+        l.file = m->file;
+        l.address = a - m->start + (file_kind(m->file) == FILE_KIND_VDSO ? 0 : m->offset);
+        return locate(s, &l, ret);
+    }
+    l.kind = LOCATION_JIT;
+    l.jit = obtain_jit(s, p, w->ns_tgid);
+    l.address = a;
+    if (!l.jit)
+        return locate_nowhere(s, REASON_PROCESS_GONE, a, ret);
+    return locate(s, &l, ret);
+}
+
+void scene_collect(struct scene *s)
+{
+    if (kernel_refresh(s->resolver->kernel) < 0)
+        log_debug("cannot read the kernel's symbols");
+    files_flush(s->files);
+    for (size_t i = 0; i < s->jit_count; i++)
+        jit_read_again(s->jits[i]);
+}
