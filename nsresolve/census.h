@@ -133,7 +133,7 @@ struct census_process {
     char comm[16];                      /* NUL-terminated */
 };
 
-/* A runtime's daemon, shim or monitor in the host's mount namespace. cwd, then the arguments, each
+/* A runtime's daemon, shim or monitor on the host's root directory. cwd, then the arguments, each
  * ending in NUL as in /proc/PID/cmdline, follow. */
 struct census_command {
     int32_t tgid;
