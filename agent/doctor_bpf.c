@@ -58,14 +58,14 @@ void check_program_perf_event(struct doctor *d _unused_, const struct check *c _
 
     program = doctor_load(BPF_PROG_TYPE_PERF_EVENT, 0, 0, 0, nothing, ARRAY_SIZE(nothing));
     if (program < 0) {
-        doctor_explain_refusal(f, "loading a program", -program);
+        doctor_explain_bpf(f, "loading a program", -program);
         return;
     }
     event = doctor_perf_open(&attr, -1, doctor_cpu(), 0);
     if (event < 0)
-        doctor_explain_refusal(f, "a perf event for it", -event);
+        doctor_explain_perf(f, "a perf event for it", -event);
     else if (ioctl(event, PERF_EVENT_IOC_SET_BPF, program) < 0)
-        doctor_explain_refusal(f, "attaching to cpu-clock", errno);
+        doctor_explain_perf(f, "attaching to cpu-clock", errno);
     else
         check_works(f, "loads and attaches to cpu-clock");
 }
@@ -93,7 +93,7 @@ static void check_switch_counter(struct finding *f, int type, int attach_type, u
 
     map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "doctor", 4, 8, 1, NULL);
     if (map < 0) {
-        doctor_explain_refusal(f, "making a map", -map);
+        doctor_explain_bpf(f, "making a map", -map);
         return;
     }
     const struct bpf_insn insns[] = {
@@ -105,12 +105,12 @@ static void check_switch_counter(struct finding *f, int type, int attach_type, u
     };
     program = doctor_load(type, attach_type, btf_id, 0, insns, ARRAY_SIZE(insns));
     if (program < 0) {
-        doctor_explain_refusal(f, "loading a program", -program);
+        doctor_explain_bpf(f, "loading a program", -program);
         return;
     }
     link = bpf_raw_tracepoint_open(name, program);
     if (link < 0)
-        doctor_explain_refusal(f, "attaching to sched_switch", -link);
+        doctor_explain_bpf(f, "attaching to sched_switch", -link);
     else if (!counts_switches(map))
         check_lost(f, "attaches to sched_switch, but never runs");
     else
@@ -159,7 +159,7 @@ void check_program_tracepoint(struct doctor *d _unused_, const struct check *c _
 
     program = doctor_load(BPF_PROG_TYPE_TRACEPOINT, 0, 0, 0, nothing, ARRAY_SIZE(nothing));
     if (program < 0) {
-        doctor_explain_refusal(f, "loading a program", -program);
+        doctor_explain_bpf(f, "loading a program", -program);
         return;
     }
     attr.config = tracepoint_id("sched/sched_switch");
@@ -170,9 +170,9 @@ void check_program_tracepoint(struct doctor *d _unused_, const struct check *c _
     }
     event = doctor_perf_open(&attr, -1, doctor_cpu(), 0);
     if (event < 0)
-        doctor_explain_refusal(f, "a perf event for it", -event);
+        doctor_explain_perf(f, "a perf event for it", -event);
     else if (ioctl(event, PERF_EVENT_IOC_SET_BPF, program) < 0)
-        doctor_explain_refusal(f, "attaching to sched_switch", errno);
+        doctor_explain_bpf(f, "attaching to sched_switch", errno);
     else
         check_works(f, "loads and attaches to sched:sched_switch");
 }
@@ -187,12 +187,12 @@ void check_program_syscall(struct doctor *d _unused_, const struct check *c _unu
 
     program = doctor_load(BPF_PROG_TYPE_SYSCALL, 0, 0, BPF_F_SLEEPABLE, insns, ARRAY_SIZE(insns));
     if (program < 0) {
-        doctor_explain_refusal(f, "loading a program", -program);
+        doctor_explain_bpf(f, "loading a program", -program);
         return;
     }
     r = doctor_run_program(program, &answer);
     if (r < 0)
-        doctor_explain_refusal(f, "running it", -r);
+        doctor_explain_bpf(f, "running it", -r);
     else if (answer != 42)
         check_lost(f, "runs, but answers %u instead of 42", answer);
     else
@@ -234,7 +234,7 @@ void check_program_kprobe(struct doctor *d _unused_, const struct check *c _unus
 
     program = doctor_load(BPF_PROG_TYPE_KPROBE, 0, 0, 0, nothing, ARRAY_SIZE(nothing));
     if (program < 0) {
-        doctor_explain_refusal(f, "loading a program", -program);
+        doctor_explain_bpf(f, "loading a program", -program);
         return;
     }
     if (doctor_read_number("/sys/bus/event_source/devices/kprobe/type", &type) < 0) {
@@ -269,12 +269,12 @@ void check_tracepoint(struct doctor *d, const struct check *c, struct finding *f
     program =
         doctor_load(BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP, id, 0, nothing, ARRAY_SIZE(nothing));
     if (program < 0) {
-        doctor_explain_refusal(f, "it exists; loading a program", -program);
+        doctor_explain_bpf(f, "it exists; loading a program", -program);
         return;
     }
     link = bpf_raw_tracepoint_open(NULL, program);
     if (link < 0)
-        doctor_explain_refusal(f, "it exists; attaching", -link);
+        doctor_explain_bpf(f, "it exists; attaching", -link);
     else
         check_works(f, "attaches");
 }

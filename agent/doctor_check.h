@@ -53,8 +53,11 @@ struct btf *doctor_btf(struct doctor *d);
 bool doctor_capable(cap_value_t cap);
 bool doctor_in_initial_userns(void);
 
-/* Why the kernel may have said EPERM to BPF or perf, as detail and remedy. */
-void doctor_explain_refusal(struct finding *f, const char *what, int error);
+/* Why the kernel may have refused a step of BPF or of perf, as detail and remedy. */
+void doctor_explain_bpf(struct finding *f, const char *what, int error);
+void doctor_explain_perf(struct finding *f, const char *what, int error);
+/* The remedy "hold these capabilities", in words that fit whoever is asking. */
+void doctor_grant(struct finding *f, const char *capabilities);
 
 /* The first line of a small file without its newline. Returns the length or -errno. */
 int doctor_read_line(const char *path, char *line, size_t size);

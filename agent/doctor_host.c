@@ -50,10 +50,17 @@ static bool denied(cap_value_t cap)
     return !doctor_capable(cap) && !doctor_capable(CAP_SYS_ADMIN);
 }
 
-void doctor_explain_refusal(struct finding *f, const char *what, int error)
+/* Remedy where a capability lacks: root lacks one only when somebody took it away. */
+void doctor_grant(struct finding *f, const char *capabilities)
 {
-    const char *lacks = denied(CAP_BPF) ? "CAP_BPF" : denied(CAP_PERFMON) ? "CAP_PERFMON" : NULL;
+    if (geteuid() == 0)
+        check_remedy(f, "give this root %s back (--cap-add, CapabilityBoundingSet=)", capabilities);
+    else
+        check_remedy(f, "run as root, or grant %s", capabilities);
+}
 
+static void explain(struct finding *f, const char *what, int error, const char *lacks)
+{
     if (error != EPERM && error != EACCES) {
         check_lost(f, "%s: %s", what, strerror(error));
     } else if (!doctor_in_initial_userns()) {
@@ -61,18 +68,31 @@ void doctor_explain_refusal(struct finding *f, const char *what, int error)
         check_remedy(f, "run outside user namespaces: capabilities inside one do not count");
     } else if (lacks) {
         check_lost(f, "%s: %s (%s is not held)", what, strerror(error), lacks);
-        check_remedy(f, "run as root, or grant CAP_BPF and CAP_PERFMON");
+        doctor_grant(f, "CAP_BPF and CAP_PERFMON");
     } else {
         check_lost(f, "%s: %s, though CAP_BPF and CAP_PERFMON are held", what, strerror(error));
         check_remedy(f, "look at lockdown, at LSM policies, and at a container's seccomp profile");
     }
 }
 
+void doctor_explain_bpf(struct finding *f, const char *what, int error)
+{
+    explain(f, what, error,
+            denied(CAP_BPF)       ? "CAP_BPF"
+            : denied(CAP_PERFMON) ? "CAP_PERFMON"
+                                  : NULL);
+}
+
+void doctor_explain_perf(struct finding *f, const char *what, int error)
+{
+    explain(f, what, error, denied(CAP_PERFMON) ? "CAP_PERFMON" : NULL);
+}
+
 void check_capability(struct doctor *d _unused_, const struct check *c, struct finding *f)
 {
     if (!capability_set(c->number)) {
         check_lost(f, "not held");
-        check_remedy(f, "run as root, or grant %s", c->name);
+        doctor_grant(f, c->name);
     } else if (!doctor_in_initial_userns()) {
         check_lost(f, "held, but only in a user namespace");
         check_remedy(f, "run outside user namespaces");

@@ -153,9 +153,10 @@ void check_kallsyms(struct doctor *d _unused_, const struct check *c _unused_, s
     }
     check_lost(f, "/proc/kallsyms shows zeros");
     doctor_read_number("/proc/sys/kernel/kptr_restrict", &restricted);
-    check_remedy(f, "%s",
-                 restricted > 1 ? "sysctl kernel.kptr_restrict=1"
-                                : "run as root, or grant CAP_SYSLOG");
+    if (restricted > 1)
+        check_remedy(f, "sysctl kernel.kptr_restrict=1");
+    else
+        doctor_grant(f, "CAP_SYSLOG");
 }
 
 static int open_below_root(const char *path)
@@ -249,14 +250,16 @@ void check_userns_create(struct doctor *d _unused_, const struct check *c _unuse
         check_info(f, "a process may not make its own user namespace: %s", strerror(-r));
 }
 
-/* A sysctl that is good to know; arg is the path, costs says what it means. */
+/* A sysctl of the kernel that is good to know; arg says what it means. */
 void check_setting(struct doctor *d _unused_, const struct check *c, struct finding *f)
 {
-    char line[128];
-    int r = doctor_read_line(c->arg, line, sizeof(line));
+    char path[128], line[64];
+    int r;
 
+    snprintf(path, sizeof(path), "/proc/sys/kernel/%s", c->name);
+    r = doctor_read_line(path, line, sizeof(line));
     if (r < 0)
         check_info(f, "unknown: %s", strerror(-r));
     else
-        check_info(f, "%s", line);
+        check_info(f, "%s (%s)", line, c->arg);
 }

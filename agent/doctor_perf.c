@@ -69,7 +69,7 @@ void check_perf_event(struct doctor *d _unused_, const struct check *c, struct f
         check_lost(f, "this CPU (or virtual machine) has no such counter: %s", strerror(-fd));
         check_remedy(f, "hardware, or a virtual machine with a virtual PMU");
     } else {
-        doctor_explain_refusal(f, "opening it for all processes", -fd);
+        doctor_explain_perf(f, "opening it for all processes", -fd);
     }
 }
 
@@ -97,7 +97,7 @@ void check_perf_cgroup(struct doctor *d _unused_, const struct check *c _unused_
     if (event >= 0)
         check_works(f, "events can be bound to a cgroup ('%.200s' tried)", path);
     else
-        doctor_explain_refusal(f, "binding an event to a cgroup", -event);
+        doctor_explain_perf(f, "binding an event to a cgroup", -event);
 }
 
 static void side_band_attr(struct perf_event_attr *attr, bool build_id)
@@ -176,7 +176,7 @@ void check_side_band(struct doctor *d _unused_, const struct check *c _unused_, 
     if (r == -ENODATA)
         check_lost(f, "accepted, but no record arrives");
     else
-        doctor_explain_refusal(f, "listening to mappings of all processes", -r);
+        doctor_explain_perf(f, "listening to mappings of all processes", -r);
 }
 
 /* Maps a capture's buffers for all CPUs at once, as a capture does. Returns 0 or -errno. */
@@ -235,7 +235,7 @@ void check_perf_buffers(struct doctor *d _unused_, const struct check *c _unused
                    cpus, SIDE_BAND_PAGES * sysconf(_SC_PAGESIZE) / 1024, mlock_kb, locked);
         check_remedy(f, "start portholed with CAP_IPC_LOCK, or raise kernel.perf_event_mlock_kb");
     } else {
-        doctor_explain_refusal(f, "mapping a capture's buffers", -r);
+        doctor_explain_perf(f, "mapping a capture's buffers", -r);
     }
 }
 

@@ -173,7 +173,7 @@ void check_runtime(struct doctor *d _unused_, const struct check *c, struct find
         check_works(f, "%s", seen.data ? seen.data : "");
     } else if (state < 0) {
         check_lost(f, "its state cannot be read: %s", strerror(-state));
-        check_remedy(f, "run as root, or grant CAP_DAC_READ_SEARCH");
+        doctor_grant(f, "CAP_DAC_READ_SEARCH");
     } else {
         check_info(f, "%s%s", seen.data ? seen.data : "not found",
                    seen.data ? ", no containers in the usual places" : "");
