@@ -42,7 +42,7 @@ $(B)/porthole: $(B)/cli/main.o
 $(B)/portholed: $(B)/agent/main.o
 $(B)/porthole-opener: $(B)/nsresolve/opener_main.o
 $(B)/porthole-parser: $(B)/nsresolve/parser_main.o
-$(B)/porthole: LIBS := -ljson-c -lz -lbpf -lelf
+$(B)/porthole: LIBS := -ljson-c -lbpf -lelf -lz -lcap
 $(B)/portholed: LIBS := -ljson-c -lbpf -lelf -lz -lseccomp -lcap
 $(B)/porthole-opener: LIBS := -lseccomp -lcap
 $(B)/porthole-parser: LIBS := -lelf -ldw -lz -liberty -lseccomp -lcap
