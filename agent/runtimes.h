@@ -54,5 +54,12 @@ void claims_clear(struct claims *cs); /* cs itself is the caller's */
 int runtimes_parse(enum census_file_kind kind, const char *path, const char *data, size_t size,
                    struct claims *ret);
 
+/* The same for a monitor's command line, which names its container (conmon). 0 or -ENOMEM. */
+int runtimes_parse_command(const struct census_item *command, struct claims *ret);
+
+/* Value of an option in a command line ("--root X", "-root X", "--root=X"): a string within the
+ * arguments, or NULL. */
+const char *runtimes_option(const struct census_item *command, const char *option);
+
 /* Roots where runtimes keep their state unless told otherwise. Borrowed for ever. */
 const struct census_root *runtimes_default_roots(size_t *count);
