@@ -44,10 +44,11 @@ else
 fi
 
 if command -v cppcheck >/dev/null; then
-    # Leaks are left to ASan, which knows what __attribute__((cleanup)) does.
+    # Leaks are left to ASan, which knows __attribute__((cleanup)), two more to the compiler.
     cppcheck --quiet -j 2 --std=c11 --enable=warning,performance,portability --inline-suppr \
         --suppress=missingIncludeSystem --suppress=preprocessorErrorDirective \
         --suppress=memleak --suppress=memleakOnRealloc --suppress=resourceLeak \
+        --suppress=ignoredReturnValue --suppress=AssignmentAddressToInteger \
         '-DLIBBPF_OPTS(type,name,...)=struct type name={__VA_ARGS__}' --library=gnu -D_GNU_SOURCE -D__x86_64__ '-DPORTHOLE_VERSION="x"' -I . \
         "${c_units[@]}" 2>&1 | grep -E '^[a-z]+/.*: (error|warning|performance|portability)' |
         report "cppcheck finds nothing"

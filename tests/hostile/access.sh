@@ -12,7 +12,7 @@ chmod 755 "$T"
 nobody() {
     setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
 }
-cp "$B/porthole" "$T/porthole" # where nobody can read it
+cp "$B/porthole" "$T/porthole" # where that uid can run it
 
 check "the socket is for root and its group only" [ "$(stat -c %a "$PORTHOLE_SOCKET")" = 660 ]
 exits_with 5 "a uid without access is denied" nobody "$T/porthole" status

@@ -44,6 +44,7 @@ a_moment() {
 one_round() {
     local programs pids victims begin
     "$B/porthole" cpu "$A" -d 1 -F 499 -f folded >"$T/client.out" 2>"$T/client.err" &
+    # shellcheck disable=SC2034 # end_capture waits for it
     CAPTURE=$!
     a_moment
     pids=$(family "$AGENT_PID")

@@ -21,10 +21,11 @@
 
 static volatile unsigned long sink;
 
-/* Returns its work's result, so that no caller can jump here instead of calling. */
+/* The sum lives in memory: gcc gives a leaf function without locals on its stack no frame, and then
+ * its caller is missing from stacks that are walked by frame pointers. */
 noinline unsigned long NAME(burn)(unsigned long units)
 {
-    unsigned long x = units;
+    volatile unsigned long x = units;
 
     for (unsigned long i = 0; i < units * UNIT; i++)
         x = x * 2862933555777941757ul + 3037000493ul;
@@ -43,7 +44,7 @@ noinline unsigned long NAME(render)(void)
 
 noinline unsigned long NAME(checksum)(void)
 {
-    unsigned long x = 2;
+    volatile unsigned long x = 2;
 
     for (unsigned long i = 0; i < 2ul * UNIT; i++)
         x = x * 2862933555777941757ul + 3037000493ul;
