@@ -16,6 +16,9 @@
 #define CONFIGFS_MAGIC 0x62656570
 #endif
 
+#define MQUEUE_MAGIC 0x19800202 /* as in the kernel's ipc/mqueue.c; in no header */
+#define NFSD_MAGIC 0x6e667364
+
 static const char *const texts[FILE_REASON_COUNT] = {
     [FILE_OK] = "ok",
     [FILE_NOT_FOUND] = "not found",
@@ -46,7 +49,8 @@ static bool pseudo_file_system(int fd)
         CGROUP2_SUPER_MAGIC,  PSTOREFS_MAGIC,       EFIVARFS_MAGIC,     BPF_FS_MAGIC,
         FUSE_CTL_SUPER_MAGIC, BINDERFS_SUPER_MAGIC, CONFIGFS_MAGIC,     NSFS_MAGIC,
         SOCKFS_MAGIC,         PIPEFS_MAGIC,         DEVPTS_SUPER_MAGIC, BINFMTFS_MAGIC,
-        RDTGROUP_SUPER_MAGIC,
+        RDTGROUP_SUPER_MAGIC, MQUEUE_MAGIC,         NFSD_MAGIC,         AUTOFS_SUPER_MAGIC,
+        SECRETMEM_MAGIC,
     };
     struct statfs fs;
 
@@ -58,7 +62,7 @@ static bool pseudo_file_system(int fd)
     return false;
 }
 
-static enum file_reason reason_of(int error)
+enum file_reason pathat_reason(int error)
 {
     switch (error) {
     case ENOENT:
@@ -77,23 +81,43 @@ static enum file_reason reason_of(int error)
     }
 }
 
-int pathat_open_path(int root_fd, const char *path)
+static int open_path(int dir_fd, const char *path, uint64_t resolve)
 {
-    struct open_how how = {
-        .flags = O_PATH | O_CLOEXEC,
-        .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-    };
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = resolve};
     long fd;
 
     /* The kernel answers EAGAIN when a rename elsewhere raced with "..": try a few times. */
     for (int tries = 0; tries < 16; tries++) {
-        fd = syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+        fd = syscall(SYS_openat2, dir_fd, path, &how, sizeof(how));
         if (fd >= 0 || errno != EAGAIN)
             break;
     }
     if (fd < 0)
         return errno == EAGAIN ? -ELOOP : -errno;
     return (int)fd;
+}
+
+int pathat_open_path(int root_fd, const char *path)
+{
+    return open_path(root_fd, path, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+}
+
+int pathat_open_beneath(int dir_fd, const char *path)
+{
+    return open_path(dir_fd, path, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
+}
+
+/* Whether the device number of maps and of stat mean the same. Overlay and btrfs give files another
+ * one in stat than their mappings show (overlay before Linux 6.8); the inode number must do there.
+ */
+static bool same_device(int fd, uint64_t found, uint64_t expected)
+{
+    struct statfs fs;
+
+    if (found == expected)
+        return true;
+    return fstatfs(fd, &fs) == 0 &&
+           (fs.f_type == OVERLAYFS_SUPER_MAGIC || fs.f_type == BTRFS_SUPER_MAGIC);
 }
 
 enum file_reason pathat_reopen(int path_fd, uint64_t expect_dev, uint64_t expect_ino, int *ret_fd,
@@ -104,19 +128,19 @@ enum file_reason pathat_reopen(int path_fd, uint64_t expect_dev, uint64_t expect
     int fd;
 
     if (fstat(path_fd, &s) < 0)
-        return FILE_UNREADABLE;
+        return pathat_reason(errno);
     if (!S_ISREG(s.st_mode))
         return FILE_NOT_REGULAR;
     if (pseudo_file_system(path_fd))
         return FILE_PSEUDO;
-    if (expect_ino && (s.st_ino != expect_ino || s.st_dev != expect_dev))
+    if (expect_ino && (s.st_ino != expect_ino || !same_device(path_fd, s.st_dev, expect_dev)))
         return FILE_REPLACED;
 
     /* Our own fd, already known to be a regular file: this magic link cannot lead elsewhere. */
     snprintf(self, sizeof(self), "/proc/self/fd/%d", path_fd);
     fd = open(self, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0)
-        return reason_of(errno);
+        return pathat_reason(errno);
     *ret_fd = fd;
     *st = s;
     return FILE_OK;
@@ -127,6 +151,6 @@ enum file_reason pathat_open_read(int root_fd, const char *path, int *ret_fd, st
     _cleanup_close_ int path_fd = pathat_open_path(root_fd, path);
 
     if (path_fd < 0)
-        return reason_of(-path_fd);
+        return pathat_reason(-path_fd);
     return pathat_reopen(path_fd, 0, 0, ret_fd, st);
 }

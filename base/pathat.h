@@ -38,11 +38,18 @@ const char *file_reason_text(enum file_reason reason);
 /* Opens path below root_fd with O_PATH | O_CLOEXEC. Returns the fd or -errno. */
 int pathat_open_path(int root_fd, const char *path);
 
+/* The same for a path that must not even try to leave dir_fd: links and ".." that lead out, and
+ * absolute links, fail. For directories of the host. */
+int pathat_open_beneath(int dir_fd, const char *path);
+
+/* The reason that an errno of these functions stands for. */
+enum file_reason pathat_reason(int error);
+
 /* Opens path below root_fd for reading, as described above. On success *ret_fd is the caller's and
  * *st filled. On refusal the reason, and outputs are untouched. */
 enum file_reason pathat_open_read(int root_fd, const char *path, int *ret_fd, struct stat *st);
 
-/* The second half: from an O_PATH fd (borrowed) to a readable one. expect_dev/expect_ino: 0 for any
- * file, otherwise FILE_REPLACED when they differ. */
+/* The second half: from an O_PATH fd (borrowed) to a readable one. expect_dev/expect_ino: as in
+ * /proc/PID/maps; expect_ino 0 for any file, otherwise FILE_REPLACED when they differ. */
 enum file_reason pathat_reopen(int path_fd, uint64_t expect_dev, uint64_t expect_ino, int *ret_fd,
                                struct stat *st);

@@ -18,9 +18,16 @@ struct client;
 /* Who is asked follows from the operation. */
 enum client_peer { CLIENT_OPENER, CLIENT_PARSER, CLIENT_PEER_COUNT };
 
+/* On the monitor's socket, with the new process's record socket. */
+struct wire_replacement {
+    uint32_t which; /* enum client_peer */
+    int32_t pid;
+};
+
 struct client_stats {
     uint64_t asked, answered, timeouts, crashes, breaker, lost, restarts;
     uint32_t pending;
+    int32_t pid; /* of the present process; 0 until it has been replaced once */
 };
 
 struct client_answer {
@@ -32,6 +39,7 @@ struct client_answer {
     size_t fd_count;
 };
 
+/* May ask and cancel, but not free the client. */
 typedef void (*client_fn)(void *data, const struct client_answer *answer);
 
 /* monitor_fd: a record socket on which the monitor sends replacement sockets, and over which a
