@@ -102,25 +102,29 @@ static const struct check checks[] = {
     {"tracepoint", "tcp_send_reset", check_tracepoint, LIMITED, .costs = "tcp: resets sent"},
     {"tracepoint", "tcp_receive_reset", check_tracepoint, LIMITED, .costs = "tcp: resets received"},
 
+    /* The agent does not start without the vital ones: agent/rights.c. */
     {"capability", "CAP_BPF", check_capability, VITAL, .number = CAP_BPF, .costs = "everything"},
     {"capability", "CAP_PERFMON", check_capability, VITAL, .number = CAP_PERFMON,
      .costs = "everything"},
     {"capability", "CAP_SYS_PTRACE", check_capability, VITAL, .number = CAP_SYS_PTRACE,
-     .costs = "containers, and files in them"},
-    {"capability", "CAP_DAC_READ_SEARCH", check_capability, MISSING, .number = CAP_DAC_READ_SEARCH,
-     .costs = "files in containers, and runtimes' state, that only their owners may read"},
-    {"capability", "CAP_CHECKPOINT_RESTORE", check_capability, LIMITED,
-     .number = CAP_CHECKPOINT_RESTORE, .costs = "names in binaries that were replaced or deleted"},
+     .costs = "the agent, whose opener finds containers and their files with it"},
+    {"capability", "CAP_DAC_READ_SEARCH", check_capability, VITAL, .number = CAP_DAC_READ_SEARCH,
+     .costs = "the agent, whose opener reads files that only their owners may read with it"},
+    {"capability", "CAP_CHECKPOINT_RESTORE", check_capability, VITAL,
+     .number = CAP_CHECKPOINT_RESTORE,
+     .costs = "the agent, whose opener reads replaced and deleted binaries with it"},
+    {"capability", "CAP_SETUID", check_capability, VITAL, .number = CAP_SETUID,
+     .costs = "the agent, whose processes have uids of their own"},
+    {"capability", "CAP_SETGID", check_capability, VITAL, .number = CAP_SETGID,
+     .costs = "the agent, whose processes have gids of their own"},
+    {"capability", "CAP_SETPCAP", check_capability, VITAL, .number = CAP_SETPCAP,
+     .costs = "the agent, whose processes shut capabilities out for good"},
+    {"capability", "CAP_KILL", check_capability, VITAL, .number = CAP_KILL,
+     .costs = "the agent, whose monitor ends children of other uids"},
     {"capability", "CAP_SYSLOG", check_capability, LIMITED, .number = CAP_SYSLOG,
      .costs = "names of kernel functions"},
     {"capability", "CAP_IPC_LOCK", check_capability, LIMITED, .number = CAP_IPC_LOCK,
      .costs = "perf buffers beyond perf_event_mlock_kb"},
-    {"capability", "CAP_SETUID", check_capability, MISSING, .number = CAP_SETUID,
-     .costs = "the agent, whose parser has a uid of its own"},
-    {"capability", "CAP_SETGID", check_capability, MISSING, .number = CAP_SETGID,
-     .costs = "the agent, whose parser has a gid of its own"},
-    {"capability", "CAP_SETPCAP", check_capability, MISSING, .number = CAP_SETPCAP,
-     .costs = "the agent, whose processes shut capabilities out for good"},
     {"capability", "CAP_SYS_ADMIN", check_capability, LIMITED, .number = CAP_SYS_ADMIN,
      .costs = "namespaces of its own for the parser"},
 
@@ -279,6 +283,13 @@ static const struct check *find_check(const char *need)
         }
     }
     return matches == 1 ? found : NULL;
+}
+
+bool doctor_is_vital(const char *need)
+{
+    const struct check *c = find_check(need);
+
+    return c && c->vital;
 }
 
 int doctor_explain(const char *need, struct err *e)

@@ -40,6 +40,9 @@ struct check {
     const char *costs;
 };
 
+/* Whether `cpu` cannot work without this need; false for unknown ones. For tests. */
+bool doctor_is_vital(const char *need);
+
 void check_works(struct finding *f, const char *fmt, ...) _printf_(2, 3);
 void check_limited(struct finding *f, const char *fmt, ...) _printf_(2, 3);
 void check_lost(struct finding *f, const char *fmt, ...) _printf_(2, 3);

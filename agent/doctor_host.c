@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/cgroup.h"
 #include "agent/doctor_check.h"
 #include "base/buf.h"
 
@@ -164,71 +165,64 @@ static int each_mount(void (*fn)(void *data, const struct mount_line *m), void *
     return 0;
 }
 
-struct cgroup_mounts {
-    char v2[512];  /* where the unified hierarchy is; empty: nowhere */
-    struct buf v1; /* controllers, blank-separated */
-};
-
-static void collect_cgroup_mount(void *data, const struct mount_line *m)
+/* Appends the controllers of each v1 hierarchy, and where v2 is. */
+static void describe_mounts(const struct cgroups *cg, struct buf *b)
 {
-    struct cgroup_mounts *found = data;
-    const char *controller;
+    const struct cgroup_mount *mounts;
+    bool first = true;
+    size_t count;
 
-    if (strcmp(m->type, "cgroup2") == 0 && !found->v2[0])
-        snprintf(found->v2, sizeof(found->v2), "%s", m->point);
-    if (strcmp(m->type, "cgroup") != 0)
-        return;
-    controller = strrchr(m->super_options, ',');
-    buf_addf(&found->v1, "%s%s", found->v1.size ? " " : "",
-             controller ? controller + 1 : m->super_options);
-}
-
-static int find_cgroup_mounts(struct cgroup_mounts *found)
-{
-    memset(found, 0, sizeof(*found));
-    return each_mount(collect_cgroup_mount, found);
+    mounts = cgroups_mounts(cg, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (mounts[i].v2) {
+            buf_addf(b, "v2 at %s", mounts[i].path);
+            continue;
+        }
+        buf_addf(b, "%s%s", !first ? " " : b->size ? ", v1 has " : "", mounts[i].controllers);
+        first = false;
+    }
 }
 
 void check_cgroups(struct doctor *d _unused_, const struct check *c _unused_, struct finding *f)
 {
-    struct cgroup_mounts found;
-    int r = find_cgroup_mounts(&found);
+    _cleanup_(cgroups_freep) struct cgroups *cg = NULL;
+    _cleanup_buf_ struct buf text = {0};
+    int r = cgroups_new("", &cg);
 
-    if (r < 0)
+    if (r < 0) {
         check_lost(f, "/proc/self/mountinfo cannot be read: %s", strerror(-r));
-    else if (found.v2[0] && found.v1.size)
-        check_works(f, "hybrid: v2 at %s, v1 has %s", found.v2, found.v1.data);
-    else if (found.v2[0])
-        check_works(f, "v2 at %s", found.v2);
-    else if (found.v1.size)
-        check_works(f, "v1: %s", found.v1.data);
-    else
+    } else if (cgroups_mode(cg) == CGROUP_MODE_NONE) {
         check_lost(f, "no cgroup file system is mounted");
-    if (r == 0 && !found.v2[0] && !found.v1.size)
         check_remedy(f,
                      "mount -t cgroup2 cgroup2 /sys/fs/cgroup; in a container, mount the host's");
-    buf_free(&found.v1);
+    } else {
+        describe_mounts(cg, &text);
+        check_works(f, "%s: %s", cgroup_mode_name(cgroups_mode(cg)), text.data ? text.data : "");
+    }
 }
 
 int doctor_own_cgroup(char *path, size_t size)
 {
-    _cleanup_fclose_ FILE *file = NULL;
-    struct cgroup_mounts found;
+    _cleanup_(cgroups_freep) struct cgroups *cg = NULL;
+    _cleanup_free_ char *directory = NULL;
+    const struct cgroup_mount *v2;
+    _cleanup_fclose_ FILE *file = fopen("/proc/self/cgroup", "re");
     char line[4096];
-    int r = find_cgroup_mounts(&found);
+    int r = cgroups_new("", &cg);
 
-    buf_free(&found.v1);
     if (r < 0)
         return r;
-    file = fopen("/proc/self/cgroup", "re");
-    if (!found.v2[0] || !file)
+    v2 = cgroups_find(cg, "");
+    if (!v2 || !file)
         return -ENOENT;
-    while (fgets(line, sizeof(line), file)) {
+    while (!directory && fgets(line, sizeof(line), file)) {
         line[strcspn(line, "\n")] = '\0';
         if (strncmp(line, "0::", 3) == 0)
-            return snprintf(path, size, "%s%s", found.v2, line + 3) < (int)size ? 0 : -ENAMETOOLONG;
+            directory = cgroup_directory(v2, line + 3);
     }
-    return -ENOENT;
+    if (!directory)
+        return -ENOENT;
+    return snprintf(path, size, "%s", directory) < (int)size ? 0 : -ENAMETOOLONG;
 }
 
 static void collect_hidepid(void *data, const struct mount_line *m)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/doctor_check.h"
+#include "agent/perf_event.h"
 #include "base/loop.h"
 
 #include <errno.h>
@@ -31,37 +32,18 @@ int doctor_cpu(void)
     return cpu < 0 ? 0 : cpu;
 }
 
-#define CACHE(cache, op, result)                                      \
-    (PERF_COUNT_HW_CACHE_##cache | PERF_COUNT_HW_CACHE_OP_##op << 8 | \
-     PERF_COUNT_HW_CACHE_RESULT_##result << 16)
-
-static const struct {
-    const char *name;
-    uint32_t type;
-    uint64_t config;
-} events[] = {
-    {"cpu-clock", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK},
-    {"task-clock", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK},
-    {"page-faults", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS},
-    {"context-switches", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CONTEXT_SWITCHES},
-    {"cpu-migrations", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_MIGRATIONS},
-    {"cycles", PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES},
-    {"instructions", PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS},
-    {"cache-misses", PERF_TYPE_HARDWARE, PERF_COUNT_HW_CACHE_MISSES},
-    {"branch-misses", PERF_TYPE_HARDWARE, PERF_COUNT_HW_BRANCH_MISSES},
-    {"LLC-misses", PERF_TYPE_HW_CACHE, CACHE(LL, READ, MISS)},
-};
-
 void check_perf_event(struct doctor *d _unused_, const struct check *c, struct finding *f)
 {
     struct perf_event_attr attr = {.size = sizeof(attr), .sample_period = 1000000, .disabled = 1};
     _cleanup_close_ int fd = -1;
-    size_t i = 0;
+    struct perf_event_name event;
 
-    while (i + 1 < ARRAY_SIZE(events) && strcmp(events[i].name, c->name) != 0)
-        i++;
-    attr.type = events[i].type;
-    attr.config = events[i].config;
+    if (perf_event_parse(c->name, &event, NULL) < 0) {
+        check_lost(f, "not an event that this build knows");
+        return;
+    }
+    attr.type = event.type;
+    attr.config = event.config;
     fd = doctor_perf_open(&attr, -1, doctor_cpu(), 0);
     if (fd >= 0) {
         check_works(f, "can be sampled on every process of a CPU");

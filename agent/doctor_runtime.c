@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/doctor_check.h"
+#include "agent/runtimes.h"
 #include "base/buf.h"
 #include "base/text.h"
 
@@ -11,42 +12,41 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#define LIST_MAX 12
+#define LIST_MAX 4
 #define COMMAND_MAX 32768 /* bytes of a command line that are looked at */
 
-/* How a runtime can be told to be here: what it leaves on disk, where it listens, its programs. */
+/* How a runtime can be told to be here: its state (in runtimes_default_roots()), where it listens,
+ * its programs. */
 static const struct trace {
     const char *name;
-    const char *states[LIST_MAX];
+    enum census_root_kind kinds[2]; /* CENSUS_ROOT_KINDS: none */
     const char *sockets[LIST_MAX];
     const char *programs[LIST_MAX]; /* the first is the daemon, when there is one */
     const char *options[LIST_MAX];  /* of the daemon, that say where its state is */
 } traces[] = {
     {"docker",
-     {"/var/lib/docker/containers", "/run/docker", "/var/snap/docker/common/var-lib-docker"},
+     {CENSUS_ROOT_DOCKER, CENSUS_ROOT_DOCKER_EXEC},
      {"/run/docker.sock"},
      {"dockerd", "docker"},
      {"--data-root", "--exec-root", "-g"}},
     {"containerd",
-     {"/run/containerd/io.containerd.runtime.v2.task",
-      "/run/k3s/containerd/io.containerd.runtime.v2.task",
-      "/var/snap/microk8s/common/run/containerd/io.containerd.runtime.v2.task"},
+     {CENSUS_ROOT_CONTAINERD, CENSUS_ROOT_KINDS},
      {"/run/containerd/containerd.sock", "/run/k3s/containerd/containerd.sock",
       "/var/snap/microk8s/common/run/containerd.sock"},
      {"containerd", "k3s", "rke2", "microk8s"},
      {"--state", "--root"}},
     {"podman",
-     {"/var/lib/containers/storage/overlay-containers", "/run/containers/storage"},
+     {CENSUS_ROOT_PODMAN_GRAPH, CENSUS_ROOT_PODMAN_RUN},
      {"/run/podman/podman.sock"},
      {"podman", "conmon"},
      {"--root", "--runroot"}},
-    {"cri-o",
-     {"/run/crio", "/var/lib/crio"},
+    {"cri-o", /* its state lies in podman's graph root */
+     {CENSUS_ROOT_KINDS, CENSUS_ROOT_KINDS},
      {"/run/crio/crio.sock"},
      {"crio"},
      {"--root", "--runroot"}},
-    {"runc", {"/run/runc", "/run/docker/runtime-runc"}, {NULL}, {"runc"}, {NULL}},
-    {"crun", {"/run/crun"}, {NULL}, {"crun"}, {NULL}},
+    {"runc", {CENSUS_ROOT_RUNC, CENSUS_ROOT_KINDS}, {NULL}, {"runc"}, {NULL}},
+    {"crun", {CENSUS_ROOT_CRUN, CENSUS_ROOT_KINDS}, {NULL}, {"crun"}, {NULL}},
 };
 
 static void add_word(struct buf *b, const char *before, const char *word)
@@ -59,13 +59,19 @@ static void add_word(struct buf *b, const char *before, const char *word)
  * some but none can, 0 when there are none. */
 static int look_at_states(const struct trace *t, struct buf *seen)
 {
+    const struct census_root *roots;
     int answer = 0;
+    size_t count;
 
-    for (size_t i = 0; i < LIST_MAX && t->states[i]; i++) {
-        _cleanup_closedir_ DIR *directory = opendir(t->states[i]);
+    roots = runtimes_default_roots(&count);
+    for (size_t i = 0; i < count; i++) {
+        _cleanup_closedir_ DIR *directory = NULL;
 
+        if (roots[i].kind != t->kinds[0] && roots[i].kind != t->kinds[1])
+            continue;
+        directory = opendir(roots[i].path);
         if (directory) {
-            add_word(seen, "state in ", t->states[i]);
+            add_word(seen, "state in ", roots[i].path);
             answer = 1;
         } else if (errno != ENOENT && errno != ENOTDIR && answer == 0) {
             answer = -errno;
@@ -176,7 +182,7 @@ void check_runtime(struct doctor *d _unused_, const struct check *c, struct find
         doctor_grant(f, "CAP_DAC_READ_SEARCH");
     } else {
         check_info(f, "%s%s", seen.data ? seen.data : "not found",
-                   seen.data ? ", no containers in the usual places" : "");
+                   seen.data ? ", no state in the usual places" : "");
     }
 }
 

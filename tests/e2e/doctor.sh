@@ -135,14 +135,13 @@ without() {
 check "without CAP_BPF it says so, exit 6" without bpf 6 missing
 check "without CAP_PERFMON it says so, exit 6" without perfmon 6 missing
 check "without CAP_SYS_PTRACE it says so, exit 6" without sys_ptrace 6 missing
-check "without CAP_DAC_READ_SEARCH the rest works" without dac_read_search 0 missing
-check "without CAP_CHECKPOINT_RESTORE the rest works" without checkpoint_restore 0 limited
+for cap in dac_read_search checkpoint_restore setuid setgid setpcap kill; do
+    check "without CAP_${cap^^} it says so, exit 6; BPF works" \
+        without "$cap" 6 missing program:perf_event=works
+done
 check "without CAP_SYSLOG kernel names are lost, the rest works" \
     without syslog 0 limited kernel:kallsyms=limited program:perf_event=works
 check "without CAP_IPC_LOCK the rest works" without ipc_lock 0 limited
-check "without CAP_SETUID the jail is lost" without setuid 0 missing program:perf_event=works
-check "without CAP_SETGID the jail is lost" without setgid 0 missing program:perf_event=works
-check "without CAP_SETPCAP the jail is lost" without setpcap 0 missing program:perf_event=works
 check "without CAP_SYS_ADMIN cpu works" without sys_admin 0 limited program:tp_btf=works
 
 no_bpf_at_all() {

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/doctor.h"
 #include "agent/doctor_check.h"
+#include "agent/rights.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -184,6 +186,31 @@ static void a_lost_capability_is_named_by_what_fails_for_it(void **state _unused
     explain_without(ptrace, 1, "CAP_SYS_PTRACE", "not held");
 }
 
+/* What doctor calls vital is what portholed insists on, no more and no less. */
+static void capabilities_are_vital_when_the_agent_does_not_start_without(void **state _unused_)
+{
+    char names[512], word[32];
+    struct seen s;
+
+    run(&s, NULL);
+    for (int cap = 0; cap <= CAP_LAST_CAP; cap++) {
+        char *name = cap_to_name(cap);
+        bool needed = false, shown = false;
+
+        assert_non_null(name);
+        for (const int *c = rights_needed; *c != JAIL_CAPS_END; c++)
+            needed |= *c == cap;
+        snprintf(word, sizeof(word), "CAP_%s", name + strlen("cap_"));
+        for (char *p = word; *p; p++)
+            *p = (char)toupper((unsigned char)*p);
+        snprintf(names, sizeof(names), "capability:%s", word);
+        for (size_t i = 0; i < s.count; i++)
+            shown |= strcmp(s.needs[i], names) == 0;
+        cap_free(name);
+        assert_int_equal(needed, shown && doctor_is_vital(names));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +220,7 @@ int main(void)
         cmocka_unit_test(explaining_one_need_agrees_with_the_whole_run),
         cmocka_unit_test(a_need_may_be_named_without_its_group_unless_two_groups_have_it),
         cmocka_unit_test(an_unknown_need_is_refused),
+        cmocka_unit_test(capabilities_are_vital_when_the_agent_does_not_start_without),
         cmocka_unit_test(a_lost_capability_is_named_by_what_fails_for_it),
     };
 
