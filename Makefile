@@ -62,6 +62,14 @@ $(B)/%.o: %.c | $(SKELS)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# Script and style of the SVG as C strings.
+$(B)/cli/%.inc: cli/%
+	$(call say,EMBED,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $< > $@
+
+$(B)/cli/render_svg.o: $(B)/cli/flamegraph.js.inc $(B)/cli/flamegraph.css.inc
+
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(call say,CLANG,$<)
 	$(Q)mkdir -p $(@D)
@@ -78,7 +86,7 @@ $(B)/tests/unit/%: tests/unit/%.c $(B)/libporthole.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(B)/libporthole.a $(TEST_LIBS)
 
-.PRECIOUS: $(B)/bpf/%.bpf.o
+.PRECIOUS: $(B)/bpf/%.bpf.o $(B)/bpf/%.skel.h
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 unit-tests: $(UNIT_TESTS)
@@ -111,6 +119,11 @@ $(W)/%: tests/workloads/%.rs
 	$(Q)mkdir -p $(@D) && rustc -C opt-level=1 -C debuginfo=1 -C force-frame-pointers=yes \
 		-C target-feature=+crt-static -o $@ $<
 
+$(B)/tests/bench/%: tests/bench/%.c $(B)/libporthole.a
+	$(call say,BENCH,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(B)/libporthole.a $(TEST_LIBS)
+
 # ---- the ways in ----
 
 deps:
@@ -131,7 +144,7 @@ lint:
 layers check-layers:
 	$(Q)tests/run.sh tests/layers.sh
 
-bench: all workloads
+bench: all workloads $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
 	$(Q)tests/bench/bench.sh
 
 demo:
