@@ -22,7 +22,7 @@ static const struct {
 } groups[] = {
     {"kernel", "kernel"},
     {"perf", "perf events"},
-    {"program", "BPF program types"},
+    {"bpf", "BPF program types"},
     {"feature", "BPF features"},
     {"tracepoint", "tracepoints (cpu needs none of them; other views do)"},
     {"capability", "capabilities of this process"},
@@ -35,12 +35,12 @@ static const struct {
 /* Every need, in the order of the output. What a line costs is said from the user's side. */
 static const struct check checks[] = {
     {"kernel", "btf", check_btf, VITAL, .costs = "everything: programs are fitted to the kernel"},
-    {"kernel", "lockdown", check_lockdown, MISSING, .costs = "everything"},
+    {"kernel", "lockdown", check_lockdown, VITAL, .costs = "everything"},
     {"kernel", "openat2", check_openat2, MISSING, .costs = "names from files in containers"},
     {"kernel", "seccomp", check_seccomp, MISSING,
      .costs = "the agent, which does not run unjailed"},
     {"kernel", "kallsyms", check_kallsyms, LIMITED, .costs = "names of kernel functions"},
-    {"kernel", "tracefs", check_tracefs, LIMITED, .costs = "-e with a tracepoint"},
+    {"kernel", "tracefs", check_tracefs, INFO},
     {"kernel", "user-namespaces", check_userns_create, INFO},
 
     {"perf", "cpu-clock", check_perf_event, VITAL, .costs = "cpu"},
@@ -58,14 +58,14 @@ static const struct check checks[] = {
     {"perf", "buffers", check_perf_buffers, LIMITED, .costs = "side-band without losses"},
     {"perf", "max-stack", check_max_stack, LIMITED, .costs = "the outer ends of deep stacks"},
 
-    {"program", "perf_event", check_program_perf_event, VITAL, .costs = "cpu"},
-    {"program", "tp_btf", check_program_tp_btf, MISSING, .costs = "every view but cpu"},
-    {"program", "raw_tracepoint", check_program_raw_tracepoint, LIMITED,
-     .costs = "nothing while tp_btf works"},
-    {"program", "tracepoint", check_program_tracepoint, LIMITED, .costs = "-e with a tracepoint"},
-    {"program", "syscall", check_program_syscall, LIMITED, .costs = "nothing yet"},
-    {"program", "fentry", check_program_fentry, INFO},
-    {"program", "kprobe", check_program_kprobe, INFO},
+    {"bpf", "perf_event", check_program_perf_event, VITAL, .costs = "cpu"},
+    {"bpf", "tp_btf", check_program_tp_btf, MISSING, .costs = "every view but cpu"},
+    {"bpf", "raw_tracepoint", check_program_raw_tracepoint, LIMITED,
+     .costs = "-e with a tracepoint"},
+    {"bpf", "tracepoint", check_program_tracepoint, INFO},
+    {"bpf", "syscall", check_program_syscall, INFO},
+    {"bpf", "fentry", check_program_fentry, INFO},
+    {"bpf", "kprobe", check_program_kprobe, INFO},
 
     {"feature", "read_kernel", check_read_kernel, VITAL, .costs = "cpu: who a sample belongs to"},
     {"feature", "get_stack", check_get_stack, VITAL, .costs = "every stack"},

@@ -44,8 +44,9 @@ int doctor_run(const char *socket, doctor_fn fn, void *data, struct err *e);
 /* Tests one need: "perf:cpu-clock", "tracepoint:sched_switch", …, or the bare name where only one
  * group has it ("btf"). Returns 0 when it works, -EOPNOTSUPP with ERR_UNSUPPORTED, reason and
  * remedy in e when anything of it is lost, -EINVAL with ERR_USAGE for a need that is not in the
- * table. Takes milliseconds and opens files in /proc and /sys: before a jail that forbids it, or
- * the jail itself becomes the reason. */
+ * table. Takes milliseconds ("get_stack" up to 2 s where nothing samples). The groups perf,
+ * bpf, feature, tracepoint, capability and setting, and "btf" and "kallsyms", may be asked from
+ * the agent's jail; the others fork, mount or connect. */
 int doctor_explain(const char *need, struct err *e);
 
 /* The word that outputs use: "works", "limited", "missing", "info". Never NULL. */

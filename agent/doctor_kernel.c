@@ -116,7 +116,7 @@ void check_lockdown(struct doctor *d _unused_, const struct check *c _unused_, s
     } else if (r < 0) {
         check_info(f, "unknown: securityfs is not mounted, and mounting one: %s", strerror(-r));
     } else if (strcmp(mode, "confidentiality") == 0) {
-        check_lost(f, "confidentiality: the kernel refuses BPF reads of itself, and perf");
+        check_lost(f, "confidentiality: BPF programs may not read the kernel's memory");
         check_remedy(f, "boot with lockdown=integrity or without lockdown");
     } else {
         check_works(f, "%s: tracepoints and perf events are allowed", mode);

@@ -107,10 +107,10 @@ static void side_band_attr(struct perf_event_attr *attr, bool build_id)
 /* Whether a COMM record of this process arrives: it names itself what it is named already. */
 static bool record_arrives(int fd, struct perf_event_mmap_page *page)
 {
-    char comm[16] = "";
+    char comm[32];
 
-    prctl(PR_GET_NAME, comm);
-    if (ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) < 0)
+    if (doctor_read_line("/proc/self/comm", comm, sizeof(comm)) < 0 ||
+        ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) < 0)
         return false;
     prctl(PR_SET_NAME, comm);
     return __atomic_load_n(&page->data_head, __ATOMIC_ACQUIRE) > 0;

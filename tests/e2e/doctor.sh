@@ -117,7 +117,7 @@ esac
 
 unprivileged() {
     doctor setpriv --reuid 65534 --regid 65534 --clear-groups && exit_is 6 && well_formed &&
-        is program:perf_event missing && is kernel:openat2 works &&
+        is bpf:perf_event missing && is kernel:openat2 works &&
         says "$T/err" "CAP_(BPF|PERFMON) is not held"
 }
 check "an unprivileged user gets exit 6 and the reason" unprivileged
@@ -137,16 +137,16 @@ check "without CAP_PERFMON it says so, exit 6" without perfmon 6 missing
 check "without CAP_SYS_PTRACE it says so, exit 6" without sys_ptrace 6 missing
 for cap in dac_read_search checkpoint_restore setuid setgid setpcap kill; do
     check "without CAP_${cap^^} it says so, exit 6; BPF works" \
-        without "$cap" 6 missing program:perf_event=works
+        without "$cap" 6 missing bpf:perf_event=works
 done
 check "without CAP_SYSLOG kernel names are lost, the rest works" \
-    without syslog 0 limited kernel:kallsyms=limited program:perf_event=works
+    without syslog 0 limited kernel:kallsyms=limited bpf:perf_event=works
 check "without CAP_IPC_LOCK the rest works" without ipc_lock 0 limited
-check "without CAP_SYS_ADMIN cpu works" without sys_admin 0 limited program:tp_btf=works
+check "without CAP_SYS_ADMIN cpu works" without sys_admin 0 limited bpf:tp_btf=works
 
 no_bpf_at_all() {
     doctor setpriv --bounding-set=-bpf,-sys_admin --inh-caps=-bpf,-sys_admin && exit_is 6 &&
-        is program:perf_event missing && is perf:cpu-clock works &&
+        is bpf:perf_event missing && is perf:cpu-clock works &&
         says "$T/err" "CAP_BPF is not held"
 }
 check "without any right to BPF, perf events still show as working" no_bpf_at_all
@@ -160,7 +160,7 @@ check "without any right to perf events, plain BPF still shows as working" no_pe
 
 just_two() {
     doctor setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=+bpf,+perfmon \
-        --ambient-caps=+bpf,+perfmon && is program:perf_event works && is program:tp_btf works &&
+        --ambient-caps=+bpf,+perfmon && is bpf:perf_event works && is bpf:tp_btf works &&
         is feature:get_stack works && is kernel:kallsyms limited
 }
 check "CAP_BPF and CAP_PERFMON are enough for BPF and perf events" just_two
@@ -175,20 +175,20 @@ on_host() {
 
 no_btf() {
     on_host 'mount -t tmpfs none /sys/kernel/btf' && exit_is 6 && is kernel:btf missing &&
-        is program:perf_event works && is tracepoint:sched_switch missing &&
+        is bpf:perf_event works && is tracepoint:sched_switch missing &&
         says "$T/err" CONFIG_DEBUG_INFO_BTF
 }
 check "without BTF: exit 6 and the reason; what needs none works" no_btf
 
 no_tracefs() {
-    on_host 'mount -t tmpfs none /sys/kernel/tracing' && exit_is 0 && is kernel:tracefs limited &&
-        is tracepoint:sched_switch works
+    on_host 'mount -t tmpfs none /sys/kernel/tracing' && exit_is 0 && is kernel:tracefs info &&
+        is bpf:raw_tracepoint works && is tracepoint:sched_switch works
 }
-check "without tracefs only -e with tracepoints is lost" no_tracefs
+check "without tracefs nothing is lost" no_tracefs
 
 with_tracefs() {
     on_host 'mount -t tracefs none /sys/kernel/tracing' && exit_is 0 && is kernel:tracefs works &&
-        is program:tracepoint works
+        is bpf:tracepoint works
 }
 if unshare -m --propagation private mount -t tracefs none /sys/kernel/tracing 2>/dev/null; then
     check "with tracefs a tracepoint program attaches" with_tracefs
@@ -209,7 +209,7 @@ check "hidepid does not matter to root" overcome
 
 no_cgroups() {
     on_host 'umount -R /sys/fs/cgroup' && exit_is 6 && is host:cgroups missing &&
-        is program:perf_event works && says "$T/err" 'no cgroup file system'
+        is bpf:perf_event works && says "$T/err" 'no cgroup file system'
 }
 check "without cgroup file systems: exit 6 and the reason" no_cgroups
 

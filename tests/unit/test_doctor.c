@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/doctor.h"
 #include "agent/doctor_check.h"
+#include "agent/probe.h"
 #include "agent/rights.h"
 
 #include <ctype.h>
@@ -178,11 +179,11 @@ static void a_lost_capability_is_named_by_what_fails_for_it(void **state _unused
 
     if (!doctor_capable(CAP_BPF) || !doctor_capable(CAP_PERFMON))
         skip();
-    explain_without(bpf, 2, "program:perf_event", "CAP_BPF is not held");
+    explain_without(bpf, 2, "bpf:perf_event", "CAP_BPF is not held");
     explain_without(bpf, 2, "tracepoint:sched_switch", "CAP_BPF is not held");
     explain_without(bpf, 1, "capability:CAP_BPF", "not held");
     explain_without(perfmon, 2, "perf:cpu-clock", "CAP_PERFMON is not held");
-    explain_without(perfmon, 2, "program:tp_btf", "CAP_PERFMON is not held");
+    explain_without(perfmon, 2, "bpf:tp_btf", "CAP_PERFMON is not held");
     explain_without(ptrace, 1, "CAP_SYS_PTRACE", "not held");
 }
 
@@ -211,6 +212,52 @@ static void capabilities_are_vital_when_the_agent_does_not_start_without(void **
     }
 }
 
+static bool may_be_asked_in_jail(const char *need)
+{
+    static const char *const words[] = {"perf:",       "bpf:",     "feature:",   "tracepoint:",
+                                        "capability:", "setting:", "kernel:btf", "kernel:kallsyms"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        if (strncmp(need, words[i], strlen(words[i])) == 0)
+            return true;
+    return false;
+}
+
+static void the_agent_survives_asking_from_its_jail(void **state _unused_)
+{
+    char missing[256];
+    struct seen s;
+    int status;
+    pid_t pid;
+
+    if (geteuid() != 0 || jail_missing_caps(rights_needed, missing, sizeof(missing)))
+        skip();
+    run(&s, NULL);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        if (rights_enter_agent(65520, 65520, getppid(), NULL) < 0)
+            _exit(2);
+        for (size_t i = 0; i < s.count; i++) {
+            struct err e = {0};
+            int r = may_be_asked_in_jail(s.needs[i]) ? doctor_explain(s.needs[i], &e) : 0;
+
+            if (r != 0 && (r != -EOPNOTSUPP || !e.message[0]))
+                _exit(3);
+        }
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0); /* SIGSYS is 31 */
+}
+
+static void what_the_views_need_is_in_the_table(void **state _unused_)
+{
+    for (size_t i = 0; probe_table[i]; i++)
+        for (const char *const *need = probe_table[i]->needs; *need; need++)
+            assert_int_not_equal(doctor_explain(*need, NULL), -EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +268,8 @@ int main(void)
         cmocka_unit_test(a_need_may_be_named_without_its_group_unless_two_groups_have_it),
         cmocka_unit_test(an_unknown_need_is_refused),
         cmocka_unit_test(capabilities_are_vital_when_the_agent_does_not_start_without),
+        cmocka_unit_test(the_agent_survives_asking_from_its_jail),
+        cmocka_unit_test(what_the_views_need_is_in_the_table),
         cmocka_unit_test(a_lost_capability_is_named_by_what_fails_for_it),
     };
 
