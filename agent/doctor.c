@@ -41,7 +41,8 @@ static const struct check checks[] = {
      .costs = "the agent, which does not run unjailed"},
     {"kernel", "kallsyms", check_kallsyms, LIMITED, .costs = "names of kernel functions"},
     {"kernel", "tracefs", check_tracefs, INFO},
-    {"kernel", "user-namespaces", check_userns_create, INFO},
+    {"kernel", "user-namespaces", check_userns_create, LIMITED,
+     .costs = "an empty root and network of its own for the parser; its seccomp filter stays"},
 
     {"perf", "cpu-clock", check_perf_event, VITAL, .costs = "cpu"},
     {"perf", "task-clock", check_perf_event, LIMITED, .costs = "-e task-clock"},
@@ -125,8 +126,6 @@ static const struct check checks[] = {
      .costs = "names of kernel functions"},
     {"capability", "CAP_IPC_LOCK", check_capability, LIMITED, .number = CAP_IPC_LOCK,
      .costs = "perf buffers beyond perf_event_mlock_kb"},
-    {"capability", "CAP_SYS_ADMIN", check_capability, LIMITED, .number = CAP_SYS_ADMIN,
-     .costs = "namespaces of its own for the parser"},
 
     {"setting", "perf_event_paranoid", check_setting, INFO,
      .arg = "above -1, buffers beyond perf_event_mlock_kb need CAP_IPC_LOCK"},

@@ -206,9 +206,12 @@ static int seccomp_in_child(void)
     return 0;
 }
 
+/* The namespaces that the parser makes for itself (base/jail.c). */
 static int unshare_in_child(void)
 {
-    return unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0 ? errno : 0;
+    int flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+
+    return unshare(flags) < 0 ? errno : 0;
 }
 
 /* Runs fn in a child, whose answer (an errno, 0 for success) comes back as 0 or -errno. */
@@ -244,10 +247,12 @@ void check_userns_create(struct doctor *d _unused_, const struct check *c _unuse
 {
     int r = try_in_child(unshare_in_child);
 
-    if (r == 0)
-        check_works(f, "a process may make its own user and network namespaces");
-    else
-        check_info(f, "a process may not make its own user namespace: %s", strerror(-r));
+    if (r == 0) {
+        check_works(f, "a process made a user namespace of its own, with mounts and network");
+        return;
+    }
+    check_lost(f, "a process may not make a user namespace of its own: %s", strerror(-r));
+    check_remedy(f, "sysctl user.max_user_namespaces, or an LSM policy that allows it");
 }
 
 /* A sysctl of the kernel that is good to know; arg says what it means. */

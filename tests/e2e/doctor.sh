@@ -142,7 +142,11 @@ done
 check "without CAP_SYSLOG kernel names are lost, the rest works" \
     without syslog 0 limited kernel:kallsyms=limited bpf:perf_event=works
 check "without CAP_IPC_LOCK the rest works" without ipc_lock 0 limited
-check "without CAP_SYS_ADMIN cpu works" without sys_admin 0 limited bpf:tp_btf=works
+sys_admin_is_not_needed() {
+    doctor setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin && exit_is 0 &&
+        is bpf:tp_btf works && is kernel:user-namespaces works
+}
+check "CAP_SYS_ADMIN is not needed" sys_admin_is_not_needed
 
 no_bpf_at_all() {
     doctor setpriv --bounding-set=-bpf,-sys_admin --inh-caps=-bpf,-sys_admin && exit_is 6 &&
