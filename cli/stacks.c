@@ -10,6 +10,12 @@ struct stacks_step {
     uint32_t frame, node, index;
 };
 
+/* A node found by its parent and first frame. The tag, another part of the hash, spares most looks
+ * at nodes that are not the one: each would be a miss of the cache. */
+struct stacks_slot {
+    uint32_t node, tag; /* node 0: free */
+};
+
 /* Makes room for want elements; array is the address of the pointer, which may change. */
 static int reserve(void *array, uint32_t *room, uint64_t want, size_t size)
 {
@@ -60,25 +66,21 @@ void stacks_free(struct stacks *s)
     free(s);
 }
 
-static uint32_t slot_of(const struct stacks *s, uint32_t parent, uint32_t frame)
+/* The slot of the child of parent that starts with frame, or a free one with its tag set. */
+static struct stacks_slot *find_slot(const struct stacks *s, uint32_t parent, uint32_t frame)
 {
     uint64_t h = ((uint64_t)parent << 32 | frame) * 0x9e3779b97f4a7c15ull;
+    uint32_t tag = (uint32_t)(h >> 32), i;
 
-    return (uint32_t)(h >> 32) & (s->slot_count - 1);
-}
+    h = (h ^ h >> 32) * 0xff51afd7ed558ccdull >> 24;
+    i = (uint32_t)h & (s->slot_count - 1);
+    for (; s->slots[i].node; i = (i + 1) & (s->slot_count - 1)) {
+        const struct stack_node *n = &s->nodes[s->slots[i].node];
 
-/* The slot that holds the child of parent starting with frame, or the free slot for it. */
-static uint32_t *find_slot(const struct stacks *s, uint32_t parent, uint32_t frame)
-{
-    uint32_t i = slot_of(s, parent, frame);
-
-    while (s->slots[i]) {
-        const struct stack_node *n = &s->nodes[s->slots[i]];
-
-        if (n->parent == parent && n->head == frame)
-            break;
-        i = (i + 1) & (s->slot_count - 1);
+        if (s->slots[i].tag == tag && n->parent == parent && n->head == frame)
+            return &s->slots[i];
     }
+    s->slots[i].tag = tag;
     return &s->slots[i];
 }
 
@@ -99,7 +101,7 @@ static int grow_slots(struct stacks *s)
     if (!s->slots)
         return -ENOMEM;
     for (uint32_t i = 1; i < s->node_count; i++)
-        *find_slot(s, s->nodes[i].parent, s->nodes[i].head) = i;
+        find_slot(s, s->nodes[i].parent, s->nodes[i].head)->node = i;
     return 0;
 }
 
@@ -129,12 +131,12 @@ static uint32_t split(struct stacks *s, uint32_t node, uint32_t keep)
 
     *upper = (struct stack_node){
         .parent = lower->parent, .head = lower->head, .frames = lower->frames, .frame_count = keep};
-    *find_slot(s, lower->parent, lower->head) = top;
+    find_slot(s, lower->parent, lower->head)->node = top;
     lower->parent = top;
     lower->head = s->pool[lower->frames + keep];
     lower->frames += keep;
     lower->frame_count -= keep;
-    *find_slot(s, top, lower->head) = node;
+    find_slot(s, top, lower->head)->node = node;
 
     for (uint32_t i = s->path_count; i > 0 && s->path[i - 1].node == node; i--)
         s->path[i - 1].node = top;
@@ -149,7 +151,7 @@ static uint32_t add_leaf(struct stacks *s, uint32_t parent, const uint32_t *fram
         .parent = parent, .head = frames[0], .frames = s->pool_count, .frame_count = count};
     memcpy(s->pool + s->pool_count, frames, count * sizeof(*frames));
     s->pool_count += count;
-    *find_slot(s, parent, frames[0]) = leaf;
+    find_slot(s, parent, frames[0])->node = leaf;
     for (uint32_t i = 0; i < count; i++)
         s->path[s->path_count++] = (struct stacks_step){frames[i], leaf, i};
     return leaf;
@@ -169,7 +171,7 @@ static uint32_t follow(struct stacks *s, const uint32_t *frames, uint32_t count,
             if (s->pool[n->frames + *used] != frames[at])
                 break;
         } else {
-            uint32_t child = *find_slot(s, *node, frames[at]);
+            uint32_t child = find_slot(s, *node, frames[at])->node;
 
             if (!child)
                 break;

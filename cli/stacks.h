@@ -26,6 +26,7 @@ struct stack_node {
 };
 
 struct stacks_step;
+struct stacks_slot;
 
 /* Fields are for reading; only stacks.c writes them. */
 struct stacks {
@@ -38,7 +39,7 @@ struct stacks {
     uint32_t *children; /* after stacks_finish(): node numbers, siblings together and sorted */
     uint32_t *order;    /* after stacks_finish(): all nodes, parents first, siblings in order */
 
-    uint32_t *slots; /* hash of (parent, head) to node, 0: free */
+    struct stacks_slot *slots; /* hash of (parent, head) to node */
     uint32_t slot_count;
     struct stacks_step *path; /* where the previous stack's frames lie */
     uint32_t path_count, path_room;
