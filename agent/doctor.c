@@ -122,6 +122,8 @@ static const struct check checks[] = {
      .costs = "the agent, whose processes shut capabilities out for good"},
     {"capability", "CAP_KILL", check_capability, VITAL, .number = CAP_KILL,
      .costs = "the agent, whose monitor ends children of other uids"},
+    {"capability", "CAP_CHOWN", check_capability, LIMITED, .number = CAP_CHOWN,
+     .costs = "a group that may use the socket (portholed then needs group = 0)"},
     {"capability", "CAP_SYSLOG", check_capability, LIMITED, .number = CAP_SYSLOG,
      .costs = "names of kernel functions"},
     {"capability", "CAP_IPC_LOCK", check_capability, LIMITED, .number = CAP_IPC_LOCK,
