@@ -2,7 +2,8 @@
 /*
  * Counts where the target's threads are when a perf event fires: the `cpu` view.
  *
- * One program per kind of event, because the kernel wants perf events and tracepoints apart.
+ * One program per kind of event, because the kernel wants perf events and tracepoints
+ * apart.
  */
 #include "bpf/filter.bpf.h"
 #include "bpf/stack.bpf.h"
@@ -32,19 +33,24 @@ static __always_inline int count(void *ctx, __u64 now)
 {
     struct event_value first = {.count = 1, .first_ns = now, .last_ns = now}, *value;
     struct event_key key = {};
+    long error;
+    int lost;
 
-    if (stack_take(ctx, BPF_F_USER_STACK, &key.user_stack) < 0 ||
-        stack_take(ctx, 0, &key.kernel_stack) < 0)
-        return 1 + EVENT_LOST_STACKS_FULL;
+    lost = stack_take(ctx, BPF_F_USER_STACK, &key.user_stack);
+    if (!lost)
+        lost = stack_take(ctx, 0, &key.kernel_stack);
+    if (lost)
+        return lost;
     fill_key(&key);
 
     value = bpf_map_lookup_elem(&rows, &key);
     if (!value) {
-        if (bpf_map_update_elem(&rows, &key, &first, BPF_NOEXIST) == 0)
+        error = bpf_map_update_elem(&rows, &key, &first, BPF_NOEXIST);
+        if (error == 0)
             return 0;
         value = bpf_map_lookup_elem(&rows, &key);
         if (!value)
-            return 1 + EVENT_LOST_KEYS_FULL;
+            return 1 + (error == -EBUSY ? EVENT_LOST_BUSY : EVENT_LOST_KEYS_FULL);
     }
     __sync_fetch_and_add(&value->count, 1);
     value->last_ns = now;
@@ -80,8 +86,8 @@ int on_perf_event(struct bpf_perf_event_data *ctx)
     return sample(ctx);
 }
 
-SEC("tracepoint")
-int on_tracepoint(void *ctx)
+SEC("raw_tracepoint")
+int on_raw_tracepoint(void *ctx)
 {
     return sample(ctx);
 }

@@ -50,6 +50,7 @@ struct event_value {
 enum event_lost {
     EVENT_LOST_KEYS_FULL,   /* no room for another row */
     EVENT_LOST_STACKS_FULL, /* no room for another stack */
+    EVENT_LOST_BUSY,        /* the maps were locked by what the sample interrupted */
     EVENT_LOST_COUNT,
 };
 
@@ -68,7 +69,7 @@ struct event_counters {
 _Static_assert(sizeof(struct event_stack) == 1024, "event_stack");
 _Static_assert(sizeof(struct event_key) == 72, "event_key");
 _Static_assert(sizeof(struct event_value) == 24, "event_value");
-_Static_assert(sizeof(struct event_counters) == 48, "event_counters");
+_Static_assert(sizeof(struct event_counters) == 56, "event_counters");
 
 /* How the kernel decides whether a task belongs to the target. */
 enum event_filter {

@@ -7,6 +7,8 @@
 
 #include "bpf/maps.bpf.h"
 
+#include <asm-generic/errno-base.h>
+
 const volatile __u64 stack_seed = 0; /* random: a target must not be able to choose collisions */
 
 struct {
@@ -29,22 +31,25 @@ static __always_inline __u64 stack_hash(const struct event_stack *stack)
     return hash ? hash : 1;
 }
 
-/* Stores the stack in scratch; *ret is its key. Returns 0, or -1 when there was no room. */
+/* Stores the stack; *ret is its key. Returns 0, or which loss it was, plus one. */
 static __always_inline int stack_store(const struct event_stack *stack, __u64 *ret)
 {
     __u64 hash = stack_hash(stack);
+    long error;
 
     *ret = hash;
     if (bpf_map_lookup_elem(&stacks, &hash))
         return 0;
-    if (bpf_map_update_elem(&stacks, &hash, stack, BPF_NOEXIST) == 0)
-        return 0;
+    error = bpf_map_update_elem(&stacks, &hash, stack, BPF_NOEXIST);
     /* Another CPU may have stored the same stack meanwhile. */
-    return bpf_map_lookup_elem(&stacks, &hash) ? 0 : -1;
+    if (error == 0 || bpf_map_lookup_elem(&stacks, &hash))
+        return 0;
+    return 1 + (error == -EBUSY ? EVENT_LOST_BUSY : EVENT_LOST_STACKS_FULL);
 }
 
 /* Walks the stack of the current task by frame pointers (flags: 0 for the kernel's part,
- * BPF_F_USER_STACK for the user's) and stores it. *ret is 0 for an empty part. */
+ * BPF_F_USER_STACK for the user's) and stores it. *ret is 0 for an empty part.
+ * Returns as stack_store(). */
 static __always_inline int stack_take(void *ctx, __u64 flags, __u64 *ret)
 {
     __u32 zero = 0;
@@ -53,7 +58,7 @@ static __always_inline int stack_take(void *ctx, __u64 flags, __u64 *ret)
 
     *ret = 0;
     if (!stack)
-        return -1;
+        return 1 + EVENT_LOST_BUSY;
     bytes = bpf_get_stack(ctx, stack->ip, sizeof(stack->ip), flags);
     if (bytes <= 0)
         return 0;

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "base/buf.h"
-#include "cli/json.h"
+#include "base/json.h"
 
 #include <stdio.h>
 

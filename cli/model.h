@@ -11,7 +11,7 @@
 #include "agent/proto.h"
 #include "base/err.h"
 #include "base/table.h"
-#include "cli/json.h"
+#include "base/json.h"
 #include "cli/stacks.h"
 
 #include <stdbool.h>

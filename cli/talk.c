@@ -3,7 +3,7 @@
 
 #include "agent/proto.h"
 #include "base/buf.h"
-#include "cli/json.h"
+#include "base/json.h"
 #include "cli/model.h"
 
 #include <errno.h>

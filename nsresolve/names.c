@@ -59,14 +59,18 @@ DEFINE_FREEP(struct naming, naming_free)
 
 /* ---- looking up ---- */
 
-/* The outermost functions of processes and threads: libc's, the dynamic linker's, the kernel's. */
+/* The outermost functions of processes and threads: libc's, the dynamic linker's, the kernel's.
+ * Those of libc that call main() and the thread's function count too: only _start and clone stand
+ * above. */
 static bool starts_thread(const char *name)
 {
     static const char *const names[] = {
-        "_start",       "__start",      "_dl_start_user",    "clone",
-        "__clone",      "clone3",       "__clone3",          "__GI___clone3",
-        "__GI___clone", "thread_start", "ret_from_fork_asm", "ret_from_fork",
-        "_start_c",     "__unmapself",
+        "_start",       "__start",           "_dl_start_user",
+        "_start_c",     "__libc_start_main", "__libc_start_call_main",
+        "clone",        "__clone",           "__GI___clone",
+        "clone3",       "__clone3",          "__GI___clone3",
+        "start_thread", "thread_start",      "__libc_start_main_impl",
+        "__unmapself",  "ret_from_fork_asm", "ret_from_fork",
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -295,6 +299,8 @@ static void make_frames(struct scene *s)
 {
     struct naming *n = s->naming;
 
+    if (!n->raws)
+        return;
     for (uint32_t i = 0; i < s->location_count; i++) {
         struct frame f = n->raws[i].frame;
 
@@ -310,7 +316,7 @@ static void on_demangled(void *data, enum wire_status status, int *memfd)
     struct scene *s = data;
     struct naming *n = s->naming;
 
-    if (status == WIRE_OK && lseek(*memfd, 0, SEEK_SET) == 0 &&
+    if (n->raws && status == WIRE_OK && lseek(*memfd, 0, SEEK_SET) == 0 &&
         buf_read_all(&n->demangled, *memfd, DEMANGLED_MAX) == 0 && n->demangled.size)
         take_answers(n);
     make_frames(s);
@@ -369,6 +375,11 @@ int scene_name(struct scene *s)
     if (s->naming->mangled_count == 0 || buf_error(&s->naming->mangled) < 0 || ask_demangled(s) < 0)
         make_frames(s);
     return 0;
+}
+
+void scene_settle_names(struct scene *s)
+{
+    make_frames(s);
 }
 
 const struct frame *scene_frame(const struct scene *s, uint32_t location)

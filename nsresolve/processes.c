@@ -76,9 +76,9 @@ struct process *processes_at(const struct processes *ps, uint32_t tgid, uint64_t
     return p;
 }
 
-/* Ends the current image and begins a new, empty one. */
-static int begin_image(struct process *p, struct mappings *mappings, uint64_t time_ns,
-                       bool complete)
+/* Ends the current image and begins one with these mappings. */
+static void begin_image(struct process *p, struct mappings *mappings, uint64_t time_ns,
+                        bool complete)
 {
     if (p->image_count == PROCESS_IMAGES_MAX) {
         mappings_unref(p->images[0].mappings);
@@ -87,7 +87,6 @@ static int begin_image(struct process *p, struct mappings *mappings, uint64_t ti
     }
     p->images[p->image_count++] =
         (struct image){.mappings = mappings, .born_ns = time_ns, .complete = complete};
-    return 0;
 }
 
 /* A new life with an empty image; earlier lives of the same tgid stay behind it. */
@@ -119,6 +118,7 @@ static struct process *begin_life(struct processes *ps, uint32_t tgid, uint64_t 
         if (!marker->died_ns)
             marker->died_ns = time_ns;
     }
+    /* Cannot fail when there was an earlier life: its slot is used again. */
     if (table_put(ps->by_tgid, &tgid, sizeof(tgid), p) < 0) {
         process_free(p);
         return NULL;
@@ -142,7 +142,10 @@ int processes_fork(struct processes *ps, uint32_t tgid, uint32_t parent, uint64_
     p = begin_life(ps, tgid, time_ns, mappings, image && image->complete);
     if (!p)
         return -ENOMEM;
-    if (from && from->root)
+    if (!from)
+        return 0;
+    p->relevant = from->relevant;
+    if (from->root)
         p->root = pin_ref(from->root);
     return 0;
 }
@@ -157,7 +160,8 @@ int processes_exec(struct processes *ps, uint32_t tgid, uint64_t time_ns)
     if (mappings_new(&mappings) < 0)
         return -ENOMEM;
     p->jit = NULL;
-    return begin_image(p, mappings, time_ns, true);
+    begin_image(p, mappings, time_ns, true);
+    return 0;
 }
 
 int processes_mmap(struct processes *ps, uint32_t tgid, const struct mapping *mapping)
@@ -175,6 +179,20 @@ void processes_exit(struct processes *ps, uint32_t tgid, uint64_t time_ns)
 
     if (p && !p->died_ns)
         p->died_ns = time_ns;
+}
+
+void processes_distrust(struct processes *ps, uint64_t time_ns)
+{
+    struct mappings *mappings;
+    struct process *p;
+    size_t cursor = 0;
+
+    while ((p = table_next(ps->by_tgid, &cursor, NULL, NULL))) {
+        if (p->died_ns || mappings_new(&mappings) < 0)
+            continue;
+        begin_image(p, mappings, time_ns, false);
+        p->adoption = ADOPT_NONE;
+    }
 }
 
 struct image *process_image(struct process *p, uint64_t time_ns)

@@ -41,11 +41,11 @@ struct image {
 
 struct process {
     uint32_t tgid;
-    uint32_t ns_tgid;          /* 0 until known */
     uint64_t born_ns, died_ns; /* died_ns 0: alive */
     struct pin *pin;           /* its own, or NULL */
     struct pin *root;          /* its own or inherited; NULL when unknown */
     enum adoption adoption;
+    bool relevant;                           /* sampled, or descends from one that was */
     struct image images[PROCESS_IMAGES_MAX]; /* oldest first */
     unsigned image_count;
     void *jit;                /* of the resolver: perf map of this process, borrowed */
@@ -72,6 +72,9 @@ int processes_fork(struct processes *ps, uint32_t tgid, uint32_t parent, uint64_
 int processes_exec(struct processes *ps, uint32_t tgid, uint64_t time_ns);
 int processes_mmap(struct processes *ps, uint32_t tgid, const struct mapping *mapping);
 void processes_exit(struct processes *ps, uint32_t tgid, uint64_t time_ns);
+
+/* Begins an empty, incomplete image for every process that lives, and lets each be adopted anew. */
+void processes_distrust(struct processes *ps, uint64_t time_ns);
 
 /* The image that the process ran at that time; the oldest that is known for earlier times. */
 struct image *process_image(struct process *p, uint64_t time_ns);

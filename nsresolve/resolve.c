@@ -171,6 +171,16 @@ void scene_exit(struct scene *s, uint32_t tgid, uint64_t time_ns)
     processes_exit(s->processes, tgid, time_ns);
 }
 
+void scene_distrust(struct scene *s, uint64_t time_ns)
+{
+    processes_distrust(s->processes, time_ns);
+}
+
+void scene_be_choosy(struct scene *s)
+{
+    s->choosy = true;
+}
+
 void scene_want_file(struct scene *s, struct process *p, struct file *f, uint64_t start,
                      uint64_t end)
 {
@@ -191,7 +201,7 @@ void scene_mmap(struct scene *s, const struct scene_mmap *m, uint64_t time_ns)
     if (processes_mmap(s->processes, m->tgid, &mapping) < 0)
         return;
     p = processes_get(s->processes, m->tgid);
-    if (f && p)
+    if (f && p && (p->relevant || !s->choosy))
         scene_want_file(s, p, f, m->start, m->end);
 }
 
@@ -209,12 +219,15 @@ enum scene_readiness scene_process(struct scene *s, uint32_t tgid, uint64_t star
 {
     struct process *p = processes_at(s->processes, tgid, time_ns);
 
+    if (p)
+        p->relevant = true;
     if (p && process_image(p, time_ns)->complete)
         return SCENE_READY;
     if (!p)
         p = processes_obtain(s->processes, tgid);
-    if (!p)
-        return SCENE_READY;
+    if (!p || p != processes_get(s->processes, tgid))
+        return SCENE_READY; /* an earlier life: nothing more will be known of it */
+    p->relevant = true;
     if (p->adoption == ADOPT_NONE)
         adopt_process(s, p, start_boottime_ns);
     return p->adoption == ADOPT_ASKED ? SCENE_PENDING : SCENE_READY;

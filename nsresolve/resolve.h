@@ -58,6 +58,14 @@ void scene_exec(struct scene *s, uint32_t tgid, uint64_t time_ns);
 void scene_exit(struct scene *s, uint32_t tgid, uint64_t time_ns);
 void scene_mmap(struct scene *s, const struct scene_mmap *m, uint64_t time_ns);
 
+/* Records were lost: what is known of every process counts only up to time_ns; those that are
+ * sampled afterwards are looked at anew. */
+void scene_distrust(struct scene *s, uint64_t time_ns);
+
+/* Only processes that were sampled, and their descendants, get their files opened as they are
+ * mapped; for captures whose side-band follows the whole host. */
+void scene_be_choosy(struct scene *s);
+
 /* All records up to until_ns were fed: snapshots from before can be merged, files be asked for, and
  * processes that ended before keep_ns be forgotten. */
 void scene_advance(struct scene *s, uint64_t until_ns, uint64_t keep_ns);
@@ -100,6 +108,10 @@ void scene_collect(struct scene *s);
 /* Turns all locations into frames with raw names and asks for the demangled ones. Then wait for
  * idle; scene_frame() is valid afterwards. Returns 0 or -errno. */
 int scene_name(struct scene *s);
+
+/* For when the wait was cut short: goes on with the raw names where the demangled ones are missing.
+ */
+void scene_settle_names(struct scene *s);
 
 /* The frame of a location; frames are numbered from 0 to scene_frame_count() - 1. Borrowed. */
 const struct frame *scene_frame(const struct scene *s, uint32_t location);

@@ -53,7 +53,7 @@ struct scene {
     struct files *files;
     struct snapshot *snapshots;
     struct pin *init; /* root of last resort; NULL until pinned, or for good */
-    bool addresses;
+    bool addresses, choosy;
 
     struct location *locations;
     uint32_t location_count, location_allocated;

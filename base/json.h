@@ -2,8 +2,8 @@
 /*
  * One line of the protocol as a json-c object, parsed strictly, and careful access to its fields.
  *
- * json-c by itself takes trailing bytes, NaN and numbers that do not fit; this does not. For the
- * stream reader and the commands that print replies.
+ * json-c by itself takes trailing bytes, NaN, numbers that do not fit, and the last of two equal
+ * keys; this does not. For requests, the stream reader and the commands that print replies.
  */
 #pragma once
 
@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #define JSON_LINE_MAX (1u << 20) /* bytes in one line of a reply */
+#define JSON_DEPTH_MAX 16
 
 static inline void json_putp(struct json_object **o)
 {
@@ -24,6 +25,10 @@ static inline void json_putp(struct json_object **o)
 /* Parses one whole object without its newline; the caller owns *ret. Returns 0, or a negative errno
  * with e saying what is wrong with the line. */
 int json_parse_line(const char *line, size_t size, struct json_object **ret, struct err *e);
+
+/* As json_parse_line(), and refuses equal keys in one object and whole numbers beyond 64 bits, of
+ * which json-c would take the last and the nearest. For what clients send. */
+int json_parse_strict(const char *line, size_t size, struct json_object **ret, struct err *e);
 
 /* A string, borrowed from o; NULL when absent or no string. */
 const char *json_string(const struct json_object *o, const char *field);

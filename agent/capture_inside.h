@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of a capture, shared by capture.c (its life) and capture_stream.c (its lines) only.
+ */
+#pragma once
+
+#include "agent/capture.h"
+#include "agent/containers.h"
+#include "agent/cost.h"
+#include "agent/profile.h"
+#include "agent/quality.h"
+#include "agent/sideband.h"
+#include "agent/target.h"
+#include "base/table.h"
+
+enum capture_phase {
+    PHASE_FINDING,    /* the target */
+    PHASE_RUNNING,    /* samples come */
+    PHASE_LOCATING,   /* ended; the last processes are looked at */
+    PHASE_COLLECTING, /* tables and perf maps come in */
+    PHASE_NAMING,     /* names are demangled */
+    PHASE_DELIVERING,
+    PHASE_DONE,
+};
+
+enum capture_end { END_DONE, END_INTERRUPTED, END_TARGET_GONE };
+
+struct capture {
+    struct context *ctx;
+    struct request request;
+    void (*wake)(void *data);
+    void *data;
+
+    enum capture_phase phase;
+    enum capture_end end;
+    struct buf lines; /* written and not yet emitted: started, progress, error */
+    uint64_t asked_ns, started_ns, ended_ns, previous_tick_ns;
+    struct cost cost_before;
+    uint64_t finding; /* ticket of the discovery, 0 when it is over */
+
+    struct target *target;
+    struct table *container_names; /* by tgid (4 bytes) and v2 cgroup id (8) */
+    struct probe *probe;
+    struct sideband *sideband;
+    struct scene *scene;
+    struct profile *profile;
+    struct quality *quality;
+    struct event_counters counters; /* as last read */
+    uint64_t sideband_lost;
+    unsigned adopted; /* processes looked at before they were sampled */
+
+    struct source *tick, *deadline;
+    size_t stack_cursor, frame_cursor; /* delivering */
+};
+
+/* ---- capture_stream.c ---- */
+
+void stream_started(struct capture *c);
+void stream_progress(struct capture *c);
+void stream_error(struct capture *c, const struct err *e, const struct candidates *candidates);
+
+/* Appends the next part of the result; false when all of it is out. */
+bool stream_result(struct capture *c, struct buf *out);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the agent's parts share: made by agent.c, borrowed by everybody else, changed by nobody
+ * except the totals.
+ */
+#pragma once
+
+#include "agent/agent.h"
+#include "agent/discovery.h"
+#include "base/loop.h"
+#include "nsresolve/resolve.h"
+
+struct totals {
+    uint64_t captures, refused, connections, dropped;
+    uint64_t taken, shown, lost; /* of captures that ended */
+};
+
+struct context {
+    const struct agent_setup *setup;
+    struct loop *loop;
+    struct client *client;
+    struct resolver *resolver;
+    struct discovery *discovery;
+    uint64_t started_ns;
+    struct totals totals;
+};

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Names of perf events, as perf-list(1) spells them, and opening them.
+ */
+#pragma once
+
+#include "base/err.h"
+
+#include <linux/perf_event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct perf_event_name {
+    uint32_t type;
+    uint64_t config;
+    bool clock;          /* ticks by itself: sampled by frequency */
+    char tracepoint[64]; /* not empty: a tracepoint, opened by this name instead */
+};
+
+/* Understands software, hardware and cache events, raw events ("r01c2") and tracepoints
+ * ("sched:sched_switch"). Returns 0, or -EINVAL with ERR_USAGE and the names that there are. */
+int perf_event_parse(const char *word, struct perf_event_name *ret, struct err *e);
+
+/* Opens an event; returns the fd or -errno. cgroup_fd: -1, or the directory of a v2 cgroup. */
+int perf_event_open_cpu(struct perf_event_attr *attr, int cpu, int cgroup_fd);
+
+/* Explains a failed open of an event called word: what is missing and how to get it. Returns the
+ * -errno that fits. */
+int perf_event_explain(const char *word, int error, struct err *e);
+
+/* The CPUs that are online. Returns their number (at most max) or -errno. */
+int perf_event_cpus(int *cpus, int max);
+#define PERF_EVENT_CPUS_MAX 1024

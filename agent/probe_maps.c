@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/probe_maps.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <errno.h>
+#include <string.h>
+
+#define ROWS_MIN 1024u
+#define ROWS_MAX 16384u
+#define BATCH 256u
+
+void probe_maps_size(struct bpf_map *rows, struct bpf_map *stacks, uint64_t samples)
+{
+    uint32_t max = (uint32_t)MIN(MAX(samples, (uint64_t)ROWS_MIN), (uint64_t)ROWS_MAX);
+
+    bpf_map__set_max_entries(rows, max);
+    /* A sample has a user and a kernel part, and many samples share one of them. */
+    bpf_map__set_max_entries(stacks, MIN(max * 2, ROWS_MAX));
+}
+
+void probe_maps_init(struct probe_maps *m, struct bpf_map *rows, struct bpf_map *stacks,
+                     struct bpf_map *counters)
+{
+    *m = (struct probe_maps){
+        .rows_fd = bpf_map__fd(rows),
+        .stacks_fd = bpf_map__fd(stacks),
+        .counters_fd = bpf_map__fd(counters),
+        .rows_max = bpf_map__max_entries(rows),
+    };
+}
+
+/* Reads by batches; a map that changes meanwhile may show a row twice, which the reader bears
+ * because counts are absolute. */
+int probe_maps_read(const struct probe_maps *m, probe_row_fn fn, void *data, uint32_t *count)
+{
+    struct event_key *keys = calloc(BATCH, sizeof(*keys));
+    struct event_value *values = calloc(BATCH, sizeof(*values));
+    uint32_t in = 0, out = 0, seen = 0;
+    bool first = true;
+    int r = keys && values ? 0 : -ENOMEM;
+
+    while (r == 0 && seen <= m->rows_max * 2) {
+        uint32_t n = BATCH;
+
+        r = bpf_map_lookup_batch(m->rows_fd, first ? NULL : &in, &out, keys, values, &n, NULL);
+        if (r < 0 && r != -ENOENT)
+            break;
+        for (uint32_t i = 0; i < n; i++) {
+            int stop = fn(data, &keys[i], &values[i]);
+
+            if (stop)
+                r = stop;
+        }
+        seen += n;
+        in = out;
+        first = false;
+    }
+    free(keys);
+    free(values);
+    *count = seen;
+    return r == -ENOENT ? 0 : r;
+}
+
+static int clear(int fd, size_t key_size)
+{
+    char key[sizeof(struct event_key)], next[sizeof(struct event_key)];
+    bool have = false;
+
+    while (bpf_map_get_next_key(fd, have ? key : NULL, next) == 0) {
+        if (have)
+            bpf_map_delete_elem(fd, key);
+        memcpy(key, next, key_size);
+        have = true;
+    }
+    if (have)
+        bpf_map_delete_elem(fd, key);
+    return bpf_map_get_next_key(fd, NULL, next) == 0 ? -EAGAIN : 0;
+}
+
+int probe_maps_clear(const struct probe_maps *m)
+{
+    int r = clear(m->rows_fd, sizeof(struct event_key));
+
+    return r < 0 ? r : clear(m->stacks_fd, sizeof(uint64_t));
+}
+
+bool probe_stack(const struct probe *p, uint64_t key, struct event_stack *ret)
+{
+    return bpf_map_lookup_elem(p->maps.stacks_fd, &key, ret) == 0 && ret->depth <= EVENT_STACK_MAX;
+}
+
+int probe_counters(const struct probe *p, struct event_counters *ret)
+{
+    int cpus = libbpf_num_possible_cpus();
+    struct event_counters *each;
+    uint32_t zero = 0;
+    int r;
+
+    if (cpus < 0)
+        return cpus;
+    each = calloc((size_t)cpus, sizeof(*each));
+    if (!each)
+        return -ENOMEM;
+    *ret = (struct event_counters){0};
+    r = bpf_map_lookup_elem(p->maps.counters_fd, &zero, each);
+    for (int i = 0; r == 0 && i < cpus; i++) {
+        ret->taken += each[i].taken;
+        ret->runs += each[i].runs;
+        ret->run_ns += each[i].run_ns;
+        for (int l = 0; l < EVENT_LOST_COUNT; l++)
+            ret->lost[l] += each[i].lost[l];
+        if (each[i].first_ns && (!ret->first_ns || each[i].first_ns < ret->first_ns))
+            ret->first_ns = each[i].first_ns;
+    }
+    free(each);
+    return r;
+}
+
+/* The running kernel's number of a v1 subsystem: enum cgroup_subsys_id differs between builds. */
+static int subsystem_index(const char *name)
+{
+    struct btf *btf = btf__load_vmlinux_btf();
+    const struct btf_type *t;
+    const struct btf_enum *values;
+    char want[32];
+    int id, r = -ENOENT;
+
+    if (!btf)
+        return -errno;
+    snprintf(want, sizeof(want), "%s_cgrp_id", strcmp(name, "blkio") == 0 ? "io" : name);
+    id = btf__find_by_name_kind(btf, "cgroup_subsys_id", BTF_KIND_ENUM);
+    t = id > 0 ? btf__type_by_id(btf, (uint32_t)id) : NULL;
+    values = t ? btf_enum(t) : NULL;
+    for (int i = 0; t && i < btf_vlen(t); i++)
+        if (strcmp(btf__name_by_offset(btf, values[i].name_off), want) == 0)
+            r = values[i].val;
+    btf__free(btf);
+    return r;
+}
+
+int probe_filter_init(const struct target *t, struct probe_filter *ret, struct err *e)
+{
+    int index;
+
+    *ret = (struct probe_filter){
+        .kind = EVENT_FILTER_ALL,
+        .level = t->cgroup_level,
+        .cgroup = t->cgroup_id,
+        .tgids = t->process_count > 0,
+    };
+    if (t->kind == TARGET_CGROUP_V2)
+        ret->kind = EVENT_FILTER_CGROUP_V2;
+    if (t->kind != TARGET_CGROUP_V1)
+        return 0;
+    index = subsystem_index(t->v1_subsystem);
+    if (index < 0 || index > 15) {
+        err_set(e, ERR_UNSUPPORTED,
+                "this kernel does not tell how to filter by the cgroup "
+                "controller '%s'",
+                t->v1_subsystem);
+        err_remedy(e, "it needs BTF with enum cgroup_subsys_id; see porthole doctor");
+        return -EOPNOTSUPP;
+    }
+    ret->kind = EVENT_FILTER_CGROUP_V1;
+    ret->subsystem = (uint32_t)index;
+    return 0;
+}
+
+int probe_filter_fill(const struct target *t, int tgids_fd)
+{
+    uint8_t one = 1;
+
+    for (size_t i = 0; i < t->process_count; i++) {
+        uint32_t tgid = (uint32_t)t->processes[i].tgid;
+        int r = bpf_map_update_elem(tgids_fd, &tgid, &one, BPF_ANY);
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}

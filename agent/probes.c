@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/probe.h"
+
+#include <string.h>
+
+extern const struct probe_ops probe_cpu;
+
+const struct probe_ops *const probe_table[] = {
+    &probe_cpu,
+    NULL,
+};
+
+const struct probe_ops *probe_find(const char *view)
+{
+    for (size_t i = 0; probe_table[i]; i++)
+        if (strcmp(probe_table[i]->view, view) == 0)
+            return probe_table[i];
+    return NULL;
+}

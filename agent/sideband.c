@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/sideband.h"
+
+#include "agent/perf_event.h"
+#include "base/buf.h"
+#include "base/jail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/mman.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RING_PAGES 64u /* a power of two: 256 KiB on most machines */
+#define RECORD_BYTES_MAX 65536u
+#define HELD_BYTES_MAX (32u << 20)
+
+struct ring {
+    struct sideband *sideband;
+    int fd;
+    struct perf_event_mmap_page *page; /* followed by the ring */
+    struct source *source;
+};
+
+struct sideband {
+    void (*full)(void *data);
+    void *data;
+    bool narrow;
+    size_t page_size, ring_size;
+    struct ring *rings;
+    int ring_count;
+    struct buf held; /* records, as struct record, not fed yet */
+    size_t *order;   /* offsets into held, sorted by time */
+    size_t held_count, order_allocated;
+    uint64_t lost, lost_reported;
+};
+
+/* A record in held: its time, then the record itself. Offsets are multiples of 8. */
+struct record {
+    uint64_t time_ns;
+    struct perf_event_header header;
+};
+
+/* Layouts: perf_event_open(2), "PERF_RECORD_*". */
+struct body_mmap2 {
+    struct perf_event_header header;
+    uint32_t pid, tid;
+    uint64_t addr, len, pgoff;
+    uint32_t maj, min;
+    uint64_t ino, ino_generation;
+    uint32_t prot, flags;
+    char filename[];
+};
+
+struct body_comm {
+    struct perf_event_header header;
+    uint32_t pid, tid;
+};
+
+struct body_task {
+    struct perf_event_header header;
+    uint32_t pid, ppid, tid, ptid;
+};
+
+struct body_lost {
+    struct perf_event_header header;
+    uint64_t id, lost;
+};
+
+static void on_ring(void *data, uint32_t events _unused_)
+{
+    struct ring *r = data;
+
+    r->sideband->full(r->sideband->data);
+}
+
+void sideband_free(struct sideband *sb)
+{
+    if (!sb)
+        return;
+    for (int i = 0; i < sb->ring_count; i++) {
+        source_free(sb->rings[i].source);
+        if (sb->rings[i].page)
+            munmap(sb->rings[i].page, sb->page_size + sb->ring_size);
+        if (sb->rings[i].fd >= 0)
+            close(sb->rings[i].fd);
+    }
+    free(sb->rings);
+    free(sb->order);
+    buf_free(&sb->held);
+    free(sb);
+}
+
+bool sideband_is_narrow(const struct sideband *sb)
+{
+    return sb->narrow;
+}
+
+uint64_t sideband_lost(const struct sideband *sb)
+{
+    return sb->lost;
+}
+
+static int open_ring(struct sideband *sb, struct loop *loop, struct ring *r, int cpu, int cgroup_fd)
+{
+    struct perf_event_attr attr = {
+        .size = sizeof(attr),
+        .type = PERF_TYPE_SOFTWARE,
+        .config = PERF_COUNT_SW_DUMMY,
+        .sample_type = PERF_SAMPLE_TIME,
+        .sample_id_all = 1,
+        .mmap = 1,
+        .mmap2 = 1,
+        .comm = 1,
+        .comm_exec = 1,
+        .task = 1,
+        .use_clockid = 1,
+        .clockid = CLOCK_MONOTONIC,
+        .watermark = 1,
+        .wakeup_watermark = (uint32_t)(sb->ring_size / 4),
+    };
+    void *page;
+
+    r->sideband = sb;
+    r->fd = perf_event_open_cpu(&attr, cpu, cgroup_fd);
+    if (r->fd < 0)
+        return r->fd;
+    jail_raise(CAP_IPC_LOCK);
+    page = mmap(NULL, sb->page_size + sb->ring_size, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
+    jail_lower(CAP_IPC_LOCK);
+    if (page == MAP_FAILED)
+        return -errno;
+    r->page = page;
+    return loop_add_fd(loop, r->fd, EPOLLIN, on_ring, r, &r->source);
+}
+
+static int open_rings(struct sideband *sb, struct loop *loop, const int *cpus, int count,
+                      int cgroup_fd)
+{
+    int r;
+
+    for (int i = 0; i < count; i++) {
+        sb->ring_count = i + 1;
+        sb->rings[i].fd = -1;
+        r = open_ring(sb, loop, &sb->rings[i], cpus[i], cgroup_fd);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* A fresh one with all rings open. */
+static int make(struct loop *loop, int cgroup_fd, void (*full)(void *data), void *data,
+                struct sideband **ret)
+{
+    _cleanup_(sideband_freep) struct sideband *sb = calloc(1, sizeof(*sb));
+    int cpus[PERF_EVENT_CPUS_MAX], count, r;
+
+    if (!sb)
+        return -ENOMEM;
+    count = perf_event_cpus(cpus, PERF_EVENT_CPUS_MAX);
+    if (count < 0)
+        return count;
+    sb->full = full;
+    sb->data = data;
+    sb->narrow = cgroup_fd >= 0;
+    sb->page_size = (size_t)sysconf(_SC_PAGESIZE);
+    sb->ring_size = RING_PAGES * sb->page_size;
+    sb->rings = calloc((size_t)count, sizeof(*sb->rings));
+    if (!sb->rings)
+        return -ENOMEM;
+    r = open_rings(sb, loop, cpus, count, cgroup_fd);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(sb);
+    return 0;
+}
+
+int sideband_new(struct loop *loop, const char *cgroup_dir, void (*full)(void *data), void *data,
+                 struct sideband **ret, struct err *e)
+{
+    _cleanup_close_ int cgroup_fd = -1;
+    int r;
+
+    if (cgroup_dir)
+        cgroup_fd = open(cgroup_dir, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+    r = make(loop, cgroup_fd, full, data, ret);
+    /* 6.1 answers ENOENT for cgroups without a controller: follow the host instead. */
+    if (r < 0 && cgroup_fd >= 0)
+        r = make(loop, -1, full, data, ret);
+    if (r < 0) {
+        err_set(e, ERR_UNSUPPORTED, "cannot follow processes by perf's side-band: %s",
+                strerror(-r));
+        err_remedy(e, "give the agent CAP_PERFMON and CAP_IPC_LOCK, or raise "
+                      "kernel.perf_event_mlock_kb");
+        return -EOPNOTSUPP;
+    }
+    return 0;
+}
+
+/* ---- reading ---- */
+
+/* Copies one record out of the ring, where it may wrap around. */
+static void hold(struct sideband *sb, const char *ring, uint64_t at, uint16_t size)
+{
+    struct record *to;
+    size_t mask = sb->ring_size - 1, first = MIN(size, sb->ring_size - (at & mask)), padded;
+
+    padded = (offsetof(struct record, header) + size + 7) & ~(size_t)7;
+    if (size < sizeof(struct perf_event_header) + 8 || sb->held.size + padded > HELD_BYTES_MAX) {
+        sb->lost++;
+        return;
+    }
+    to = buf_reserve(&sb->held, padded);
+    if (!to) {
+        sb->held.failed = false;
+        sb->lost++;
+        return;
+    }
+    memcpy(&to->header, ring + (at & mask), first);
+    memcpy((char *)&to->header + first, ring, size - first);
+    /* With sample_id_all and PERF_SAMPLE_TIME alone, the last 8 bytes are the time. */
+    memcpy(&to->time_ns, (char *)&to->header + size - 8, 8);
+    sb->held.size += padded;
+    sb->held_count++;
+}
+
+static void read_ring(struct sideband *sb, struct ring *r)
+{
+    const char *ring = (const char *)r->page + sb->page_size;
+    uint64_t head = __atomic_load_n(&r->page->data_head, __ATOMIC_ACQUIRE);
+    uint64_t tail = r->page->data_tail;
+
+    while (head - tail >= sizeof(struct perf_event_header)) {
+        struct perf_event_header h;
+
+        /* Records are multiples of 8 bytes, so a header never wraps. */
+        memcpy(&h, ring + (tail & (sb->ring_size - 1)), sizeof(h));
+        if (h.size < sizeof(h) || h.size > head - tail)
+            break;
+        hold(sb, ring, tail, h.size);
+        tail += h.size;
+    }
+    __atomic_store_n(&r->page->data_tail, head, __ATOMIC_RELEASE);
+}
+
+static const struct record *record_at(const struct sideband *sb, size_t offset)
+{
+    return (const void *)(sb->held.data + offset);
+}
+
+static int by_time(const void *a, const void *b, void *data)
+{
+    const struct sideband *sb = data;
+    size_t x = *(const size_t *)a, y = *(const size_t *)b;
+    uint64_t s = record_at(sb, x)->time_ns, t = record_at(sb, y)->time_ns;
+
+    return s < t ? -1 : s > t ? 1 : x < y ? -1 : x > y;
+}
+
+static size_t record_size(const struct record *r)
+{
+    return (offsetof(struct record, header) + r->header.size + 7) & ~(size_t)7;
+}
+
+static int sort_held(struct sideband *sb)
+{
+    size_t at = 0, n = 0;
+
+    if (sb->held_count > sb->order_allocated) {
+        size_t want = MAX(sb->order_allocated * 2, sb->held_count);
+        size_t *order = realloc(sb->order, want * sizeof(*order));
+
+        if (!order)
+            return -ENOMEM;
+        sb->order = order;
+        sb->order_allocated = want;
+    }
+    for (; at < sb->held.size; at += record_size(record_at(sb, at)))
+        sb->order[n++] = at;
+    qsort_r(sb->order, n, sizeof(*sb->order), by_time, sb);
+    return 0;
+}
+
+static void feed_mmap2(struct scene *scene, const struct record *r)
+{
+    const struct body_mmap2 *b = (const void *)&r->header;
+    size_t room = r->header.size - 8; /* without the time */
+
+    if (room <= offsetof(struct body_mmap2, filename))
+        return;
+    scene_mmap(scene,
+               &(struct scene_mmap){
+                   .tgid = b->pid,
+                   .start = b->addr,
+                   .end = b->addr + b->len,
+                   .offset = b->pgoff,
+                   .dev = makedev(b->maj, b->min),
+                   .ino = b->ino,
+                   .path = b->filename,
+                   .path_size = strnlen(b->filename, room - offsetof(struct body_mmap2, filename)),
+               },
+               r->time_ns);
+}
+
+static void feed(struct sideband *sb, struct scene *scene, const struct record *r)
+{
+    const struct body_task *task = (const void *)&r->header;
+    const struct body_comm *comm = (const void *)&r->header;
+    const struct body_lost *lost = (const void *)&r->header;
+
+    switch (r->header.type) {
+    case PERF_RECORD_MMAP2:
+        feed_mmap2(scene, r);
+        break;
+    case PERF_RECORD_COMM:
+        if (r->header.misc & PERF_RECORD_MISC_COMM_EXEC)
+            scene_exec(scene, comm->pid, r->time_ns);
+        break;
+    case PERF_RECORD_FORK:
+        if (task->pid != task->ppid)
+            scene_fork(scene, task->pid, task->ppid, r->time_ns);
+        break;
+    case PERF_RECORD_EXIT:
+        if (task->pid == task->tid)
+            scene_exit(scene, task->pid, r->time_ns);
+        break;
+    case PERF_RECORD_LOST:
+        sb->lost += lost->lost;
+        break;
+    default:
+        break;
+    }
+}
+
+/* Keeps the records that are newer than until_ns for the next round. */
+static void keep_newer(struct sideband *sb, uint64_t until_ns)
+{
+    struct buf rest = {0};
+
+    for (size_t at = 0; at < sb->held.size;) {
+        const struct record *r = record_at(sb, at);
+        size_t size = record_size(r);
+
+        if (r->time_ns > until_ns)
+            buf_add(&rest, r, size);
+        else
+            sb->held_count--;
+        at += size;
+    }
+    buf_free(&sb->held);
+    sb->held = rest;
+}
+
+uint64_t sideband_read(struct sideband *sb, struct scene *scene)
+{
+    /* What is written while we read stays for the next round: one ring may already have been passed
+     * when an earlier record lands in it. */
+    uint64_t until = now_ns();
+
+    for (int i = 0; i < sb->ring_count; i++)
+        read_ring(sb, &sb->rings[i]);
+    if (sort_held(sb) < 0)
+        return 0;
+    for (size_t i = 0; i < sb->held_count; i++) {
+        const struct record *r = record_at(sb, sb->order[i]);
+
+        if (r->time_ns > until)
+            break;
+        feed(sb, scene, r);
+    }
+    keep_newer(sb, until);
+    if (sb->lost != sb->lost_reported) {
+        sb->lost_reported = sb->lost;
+        scene_distrust(scene, until);
+    }
+    return until;
+}
