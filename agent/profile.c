@@ -265,10 +265,28 @@ static enum profile_shape shape_of(const struct owner *o, const struct frame *ou
     return SHAPE_BROKEN;
 }
 
+/* How many frames of the stack are real. libc is mostly built without frame pointers, so that a
+ * walk goes on past its start routine into whatever that left in the register. */
+static uint32_t real_depth(const struct profile *p, const struct owner *o,
+                           const uint32_t *locations)
+{
+    uint32_t depth = o->user_depth + o->kernel_depth;
+    bool started = false;
+
+    for (uint32_t i = o->kernel_depth; i < depth; i++) {
+        const struct frame *f = scene_frame(p->setup.scene, locations[i]);
+
+        if (started && !(f && f->starts_thread))
+            return i;
+        started = f && f->starts_thread;
+    }
+    return depth;
+}
+
 /* One located stack as frames, outermost first, in scratch: a struct profile_stack. */
 static int to_frames(struct profile *p, const struct owner *o, const uint32_t *locations)
 {
-    uint32_t depth = o->user_depth + o->kernel_depth;
+    uint32_t depth = real_depth(p, o, locations);
     struct profile_stack head = {
         .comm = NULL,
         .container = o->container,
