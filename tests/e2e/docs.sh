@@ -131,3 +131,56 @@ for page in docs/*.md; do
         ok "what $page points to is there"
     fi
 done
+
+# ---- what docs/privileges.md says of running processes ----
+need_bpf
+need_commands jq capsh
+
+# The table's rows: "portholed|65520|bpf,perfmon|ipc_lock", capabilities sorted.
+sorted_list() {
+    tr -d ' ' | tr ',' '\n' | grep . | sort | paste -s -d , -
+}
+page_rights() {
+    local process uid effective besides
+    while IFS='|' read -r _ process _ uid effective besides _; do
+        process=$(echo "$process" | tr -d ' `')
+        [ "$process" = porthole ] || # the command line holds what its user holds
+            echo "$process|${uid// /}|$(echo "$effective" | sorted_list)|$(echo "$besides" | sorted_list)"
+    done < <(grep '^| `portho' docs/privileges.md)
+}
+
+# names MASK: capabilities of a hexadecimal set, sorted, without "cap_".
+names() {
+    capsh --decode="$1" | sed -e 's/.*=//' -e 's/cap_//g' | sorted_list
+}
+field() {
+    awk -v f="$2:" '$1 == f { print $2 }' "/proc/$1/status"
+}
+running_rights() {
+    local pid effective permitted
+    for pid in $(family "$AGENT_PID"); do
+        effective=$(names "$(field "$pid" CapEff)")
+        permitted=$(names "$(printf '%x' $((0x$(field "$pid" CapPrm) & ~0x$(field "$pid" CapEff))))")
+        echo "$(cat "/proc/$pid/comm")|$(field "$pid" Uid)|$effective|$permitted"
+    done
+}
+
+jailed() {
+    local pid
+    for pid in $(family "$AGENT_PID"); do
+        [ "$(field "$pid" NoNewPrivs),$(field "$pid" Seccomp)" = 1,2 ] ||
+            { cat "/proc/$pid/comm" && return 1; }
+        [ "$(cat "/proc/$pid/comm")" = portholed-mon ] ||
+            [ "$(field "$pid" CapBnd)" = 0000000000000000 ] || { cat "/proc/$pid/comm" && return 1; }
+        [ "$(stat -c %u "/proc/$pid/environ")" = 0 ] || { cat "/proc/$pid/comm" && return 1; }
+    done
+}
+
+# A user called porthole would be the agent's by default.
+echo 'agent-uid = 65520' >"$T/conf"
+start_agent --config "$T/conf"
+page_rights >"$T/page"
+running_rights >"$T/program"
+same "docs/privileges.md has the uids and capabilities of the running processes"
+check "all of them are jailed as docs/privileges.md says" jailed
+stop_agent
