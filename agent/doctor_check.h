@@ -35,7 +35,7 @@ struct check {
     void (*fn)(struct doctor *d, const struct check *c, struct finding *f);
     enum doctor_status if_lost;
     bool vital;      /* without it `cpu` cannot work */
-    const char *arg; /* the function's own: a sysctl, a directory, … */
+    const char *arg; /* the function's own: what a setting means, what to do, … */
     long number;     /* the function's own: a capability, a namespace's inode, … */
     const char *costs;
 };

@@ -159,28 +159,26 @@ void check_kallsyms(struct doctor *d _unused_, const struct check *c _unused_, s
         doctor_grant(f, "CAP_SYSLOG");
 }
 
-static int open_below_root(const char *path)
+/* As base/pathat.c walks. Returns an fd or -errno. */
+static int walk(int root_fd, const char *path)
 {
     struct open_how how = {.flags = O_PATH | O_CLOEXEC,
                            .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-    int fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+    int fd = syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
 
     return fd < 0 ? -errno : fd;
 }
 
 void check_openat2(struct doctor *d _unused_, const struct check *c _unused_, struct finding *f)
 {
-    _cleanup_close_ int plain = open_below_root(".");
-    _cleanup_close_ int proc = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC,
-                           .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-    _cleanup_close_ int magic = syscall(SYS_openat2, proc, "exe", &how, sizeof(how));
-    int error = magic < 0 ? errno : 0;
+    _cleanup_close_ int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_close_ int plain = walk(AT_FDCWD, ".");
+    _cleanup_close_ int magic = walk(self, "exe");
 
     if (plain < 0) {
         check_lost(f, "openat2 is refused: %s", strerror(-plain));
         check_remedy(f, "Linux 5.6 or newer; a container's seccomp profile that allows it");
-    } else if (error != ELOOP) {
+    } else if (magic != -ELOOP) {
         check_lost(f, "openat2 does not refuse magic links");
     } else {
         check_works(f, "walks stay below a root and refuse magic links");

@@ -140,7 +140,7 @@ static void look_at_words(const struct trace *t, const struct buf *words, struct
  * believed. */
 static void look_at_daemons(const struct trace *t, struct buf *seen)
 {
-    _cleanup_closedir_ DIR *proc = opendir("/proc");
+    _cleanup_closedir_ DIR *proc = t->options[0] ? opendir("/proc") : NULL;
     const struct dirent *entry;
 
     while (proc && (entry = readdir(proc))) {
