@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define PLUMBING_MAX 8u
+
 /* Addresses of one stack, kept from its first row on: the kernel may forget it, rows may wait. */
 struct addresses {
     uint32_t depth;
@@ -283,10 +285,25 @@ static uint32_t real_depth(const struct profile *p, const struct owner *o,
     return depth;
 }
 
+/* How many of the innermost frames are the kernel's tracing. */
+static uint32_t plumbing_depth(const struct profile *p, const struct owner *o,
+                               const uint32_t *locations)
+{
+    uint32_t depth = 0;
+
+    for (uint32_t i = 0; i < MIN(o->kernel_depth, PLUMBING_MAX); i++) {
+        const struct frame *f = scene_frame(p->setup.scene, locations[i]);
+
+        if (f && f->plumbing)
+            depth = i + 1;
+    }
+    return depth;
+}
+
 /* One located stack as frames, outermost first, in scratch: a struct profile_stack. */
 static int to_frames(struct profile *p, const struct owner *o, const uint32_t *locations)
 {
-    uint32_t depth = real_depth(p, o, locations);
+    uint32_t depth = real_depth(p, o, locations), skip = plumbing_depth(p, o, locations);
     struct profile_stack head = {
         .comm = NULL,
         .container = o->container,
@@ -294,13 +311,13 @@ static int to_frames(struct profile *p, const struct owner *o, const uint32_t *l
         .tid = o->tid,
         .ns_tgid = o->ns_tgid,
         .ns_tid = o->ns_tid,
-        .frame_count = depth,
+        .frame_count = depth - skip,
     };
 
     p->scratch.size = 0;
     head.shape = shape_of(o, depth ? scene_frame(p->setup.scene, locations[depth - 1]) : NULL);
     buf_add(&p->scratch, &head, sizeof(head));
-    for (uint32_t i = depth; i > 0; i--) {
+    for (uint32_t i = depth; i > skip; i--) {
         const struct frame *f = scene_frame(p->setup.scene, locations[i - 1]);
         uint32_t id = f ? f->id : UINT32_MAX;
 

@@ -44,10 +44,11 @@ enum frame_reason {
 struct frame {
     uint32_t id;
     const char *name;
-    uint8_t kind;         /* enum proto_frame_kind by number: user, kernel, jit, inlined */
-    uint8_t source;       /* enum frame_source */
-    uint8_t reason;       /* enum frame_reason, when source is SOURCE_NONE */
-    bool starts_thread;   /* a stack that ends here is whole */
+    uint8_t kind;       /* enum proto_frame_kind by number: user, kernel, jit, inlined */
+    uint8_t source;     /* enum frame_source */
+    uint8_t reason;     /* enum frame_reason, when source is SOURCE_NONE */
+    bool starts_thread; /* a stack that ends here is whole */
+    bool plumbing; /* of the kernel's tracing: it and what it calls is not the target's doing */
     const char *language; /* "c++", "rust", or NULL */
     const char *file;     /* path in the container, "[kernel]", "[vdso]", …; NULL when unknown */
     const char *detail;   /* words to the reason, or NULL */

@@ -202,6 +202,16 @@ int mappings_fill(struct mappings **m, const struct mapping *mapping)
     return 0;
 }
 
+int mappings_fill_from(struct mappings **m, const struct mappings *from, uint64_t time_ns)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < from->live_count; i++)
+        if (from->live[i].born_ns <= time_ns)
+            r = mappings_fill(m, &from->live[i]);
+    return r;
+}
+
 const struct mapping *mappings_find(const struct mappings *m, uint64_t addr, uint64_t time_ns)
 {
     size_t at = first_behind(m, addr);

@@ -39,6 +39,9 @@ int mappings_add(struct mappings **m, const struct mapping *mapping);
 /* Adds it only where no live mapping is: for a snapshot that comes after newer records. */
 int mappings_fill(struct mappings **m, const struct mapping *mapping);
 
+/* The same for all live mappings of another image that were there at time_ns. */
+int mappings_fill_from(struct mappings **m, const struct mappings *from, uint64_t time_ns);
+
 /* The mapping that covered addr at time_ns, or NULL. Borrowed until the next change. */
 const struct mapping *mappings_find(const struct mappings *m, uint64_t addr, uint64_t time_ns);
 

@@ -79,6 +79,17 @@ static bool starts_thread(const char *name)
     return false;
 }
 
+/* Between a tracepoint and our program. */
+static bool is_plumbing(const char *name)
+{
+    static const char *const prefixes[] = {"bpf_trace_run", "__bpf_trace_", "__traceiter_"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
+        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    return false;
+}
+
 static void look_up_kernel(struct scene *s, const struct location *l, struct raw *raw)
 {
     struct kernel_symbol symbol;
@@ -91,6 +102,7 @@ static void look_up_kernel(struct scene *s, const struct location *l, struct raw
         raw->frame.source = SOURCE_KALLSYMS;
         raw->frame.file = symbol.module;
         raw->frame.address = symbol.start;
+        raw->frame.plumbing = is_plumbing(symbol.name);
         return;
     }
     raw->frame.reason =

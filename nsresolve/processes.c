@@ -142,6 +142,7 @@ int processes_fork(struct processes *ps, uint32_t tgid, uint32_t parent, uint64_
     p = begin_life(ps, tgid, time_ns, mappings, image && image->complete);
     if (!p)
         return -ENOMEM;
+    p->parent = parent;
     if (!from)
         return 0;
     p->relevant = from->relevant;
@@ -202,6 +203,21 @@ struct image *process_image(struct process *p, uint64_t time_ns)
     while (i > 0 && p->images[i].born_ns > time_ns)
         i--;
     return &p->images[i];
+}
+
+bool process_inherit(const struct processes *ps, struct process *p)
+{
+    struct process *parent = p->parent ? processes_at(ps, p->parent, p->born_ns) : NULL;
+    struct image *from = parent ? process_image(parent, p->born_ns) : NULL;
+
+    if (!from || !from->complete || p->image_count != 1)
+        return false;
+    if (mappings_fill_from(&p->images[0].mappings, from->mappings, p->born_ns) < 0)
+        return false;
+    p->images[0].complete = true;
+    if (!p->root && parent->root)
+        p->root = pin_ref(parent->root);
+    return true;
 }
 
 void processes_prune(struct processes *ps, uint64_t before_ns)

@@ -45,6 +45,7 @@ struct process {
     struct pin *pin;           /* its own, or NULL */
     struct pin *root;          /* its own or inherited; NULL when unknown */
     enum adoption adoption;
+    uint32_t parent;                         /* tgid that it was forked from; 0: not seen */
     bool relevant;                           /* sampled, or descends from one that was */
     struct image images[PROCESS_IMAGES_MAX]; /* oldest first */
     unsigned image_count;
@@ -78,6 +79,10 @@ void processes_distrust(struct processes *ps, uint64_t time_ns);
 
 /* The image that the process ran at that time; the oldest that is known for earlier times. */
 struct image *process_image(struct process *p, uint64_t time_ns);
+
+/* A forked process that went before it could be seen ran what its parent runs, until it execs:
+ * fills its first image from the parent's. False when the parent is not known well enough. */
+bool process_inherit(const struct processes *ps, struct process *p);
 
 /* Forgets lives that ended before that time. */
 void processes_prune(struct processes *ps, uint64_t before_ns);

@@ -214,6 +214,18 @@ void scene_advance(struct scene *s, uint64_t until_ns, uint64_t keep_ns)
 
 /* ---- samples ---- */
 
+/* Gone, and its parent is not known either: perhaps that still lives. */
+static enum scene_readiness adopt_parent(struct scene *s, const struct process *p)
+{
+    struct process *parent = p->parent ? processes_obtain(s->processes, p->parent) : NULL;
+
+    if (!parent)
+        return SCENE_READY;
+    if (parent->adoption == ADOPT_NONE)
+        adopt_process(s, parent, 0);
+    return parent->adoption == ADOPT_ASKED ? SCENE_PENDING : SCENE_READY;
+}
+
 enum scene_readiness scene_process(struct scene *s, uint32_t tgid, uint64_t start_boottime_ns,
                                    uint64_t time_ns)
 {
@@ -230,6 +242,8 @@ enum scene_readiness scene_process(struct scene *s, uint32_t tgid, uint64_t star
     p->relevant = true;
     if (p->adoption == ADOPT_NONE)
         adopt_process(s, p, start_boottime_ns);
+    if (p->adoption == ADOPT_FAILED && !process_inherit(s->processes, p))
+        return adopt_parent(s, p);
     return p->adoption == ADOPT_ASKED ? SCENE_PENDING : SCENE_READY;
 }
 
