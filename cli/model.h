@@ -9,6 +9,7 @@
 #pragma once
 
 #include "agent/proto.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/table.h"
 #include "base/json.h"
@@ -92,10 +93,13 @@ int model_read_folded(struct model *m, int fd, const char *head, size_t head_siz
 /* Makes the model ready to be drawn. Returns 0 or -ENOMEM. */
 int model_finish(struct model *m);
 
-/* Where the time of the capture stands in m->started, or NULL. */
+/* What values count. */
 const char *model_unit(const struct model *m); /* "samples" unless the stream says otherwise */
 
 /* Title and subtitle as a reader wants them; given may be NULL. Both are the caller's to free, and
  * foreign text. Return NULL when out of memory. */
 char *model_title(const struct model *m, const char *given);
 char *model_subtitle(const struct model *m);
+
+/* Appends a number as in 1,234,567. */
+void model_add_grouped(struct buf *b, uint64_t n);

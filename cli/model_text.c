@@ -38,6 +38,18 @@ char *model_title(const struct model *m, const char *given)
     return take_text(&b);
 }
 
+void model_add_grouped(struct buf *b, uint64_t n)
+{
+    char digits[24];
+    int size = snprintf(digits, sizeof(digits), "%" PRIu64, n);
+
+    for (int i = 0; i < size; i++) {
+        if (i && (size - i) % 3 == 0)
+            buf_addc(b, ',');
+        buf_addc(b, digits[i]);
+    }
+}
+
 /* Begins the next part of the subtitle. */
 static void next_part(struct buf *b)
 {
@@ -104,10 +116,14 @@ char *model_subtitle(const struct model *m)
     }
     add_timing(&b, m);
     next_part(&b);
-    buf_addf(&b, "%" PRIu64 " %s", m->stacks->total, model_unit(m));
+    model_add_grouped(&b, m->stacks->total);
+    buf_addf(&b, " %s", model_unit(m));
     if (json_number(m->quality, "taken", UINT64_MAX, &taken) &&
-        json_number(m->quality, "shown", UINT64_MAX, &shown) && taken >= shown)
-        buf_addf(&b, ", %" PRIu64 " lost", taken - shown);
+        json_number(m->quality, "shown", UINT64_MAX, &shown) && taken >= shown) {
+        buf_adds(&b, ", ");
+        model_add_grouped(&b, taken - shown);
+        buf_adds(&b, " lost");
+    }
     if (status && strcmp(status, "done") != 0)
         buf_addf(&b, " · %s", status);
     return take_text(&b);

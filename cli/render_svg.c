@@ -93,19 +93,6 @@ static void add_cut_text(struct buf *b, const char *text, unsigned width)
         text_add_xml(b, cut.data);
 }
 
-/* 1234567 as 1,234,567. */
-static void add_grouped(struct buf *b, uint64_t n)
-{
-    char digits[24];
-    int size = snprintf(digits, sizeof(digits), "%" PRIu64, n);
-
-    for (int i = 0; i < size; i++) {
-        if (i && (size - i) % 3 == 0)
-            buf_addc(b, ',');
-        buf_addc(b, digits[i]);
-    }
-}
-
 /* Counts what a threshold would draw. */
 static uint64_t count_drawn(const struct stacks *s, uint64_t threshold)
 {
@@ -224,7 +211,7 @@ static void put_box(struct svg *v, const char *name, const char *classes, uint32
     buf_addf(&v->b, "<g data-s=\"%" PRIu64 "\" data-v=\"%" PRIu64 "\"><title>", start, value);
     add_text(&v->b, name);
     buf_adds(&v->b, " (");
-    add_grouped(&v->b, value);
+    model_add_grouped(&v->b, value);
     buf_addf(&v->b, " %s, %.2f%%)</title><rect class=\"%s\"", model_unit(v->m), width * 100,
              classes);
     buf_addf(&v->b, " x=\"%.3f%%\" y=\"%" PRIu64 "\" width=\"%.3f%%\" height=\"%d\"/>",
@@ -304,7 +291,7 @@ static void put_foot(struct svg *v)
     put_legend(v, y);
     if (v->left_out) {
         open_text(v, "left-out", RIGHT, y, AT_RIGHT);
-        add_grouped(&v->b, v->left_out);
+        model_add_grouped(&v->b, v->left_out);
         buf_addf(&v->b, " frame%s too narrow to see (under %.2g px) left out</text>\n",
                  v->left_out == 1 ? "" : "s",
                  (double)v->threshold * (WIDTH - 2 * MARGIN) / (double)v->m->stacks->total);

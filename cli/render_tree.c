@@ -159,13 +159,15 @@ static uint32_t *sorted_children(const struct model *m, const struct stack_node 
     return list;
 }
 
-static void put_rest(const struct tree *t, uint32_t count, uint64_t sum, const char *why)
+/* Says how much is not shown, and that it is there. */
+static void put_rest(const struct tree *t, uint32_t count, uint64_t sum, bool top,
+                     const char *where)
 {
     const char *dim = t->o->color ? DIM : "", *reset = t->o->color ? RESET : "";
 
     put_start(t, sum, 0, false);
-    fprintf(t->out, "%s└ …%" PRIu32 " %s%s%s\n", dim, count, count == 1 ? "branch " : "branches ",
-            why, reset);
+    fprintf(t->out, "%s%s…%" PRIu32 " %s %s%s\n", dim, top ? "" : "└ ", count, where,
+            count == 1 ? "branch" : "branches", reset);
 }
 
 static void put_children(struct tree *t, uint32_t node, bool top);
@@ -205,7 +207,7 @@ static void put_children(struct tree *t, uint32_t node, bool top)
         return;
     }
     if (n->child_count && names_width(t) < NAMES_WIDTH_MIN) {
-        put_rest(t, n->child_count, rest, "deeper than the screen is wide");
+        put_rest(t, n->child_count, rest, top, "deeper");
         return;
     }
     while (shown < n->child_count && percent(t, s->nodes[list[shown]].total) >= t->o->min_percent)
@@ -215,7 +217,7 @@ static void put_children(struct tree *t, uint32_t node, bool top)
         put_child(t, list[i], i + 1 == n->child_count, top);
     }
     if (shown < n->child_count)
-        put_rest(t, n->child_count - shown, rest, "more");
+        put_rest(t, n->child_count - shown, rest, top, "more");
 }
 
 static int put_heading(const struct tree *t)
