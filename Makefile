@@ -147,6 +147,46 @@ layers check-layers:
 bench: all workloads $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
 	$(Q)tests/bench/bench.sh
 
+# Fuzzing: `make fuzz` runs each target for FUZZ_SECONDS on a copy of its corpus. What it finds stays
+# in build/fuzz/; a fixed crash becomes a file of tests/fuzz/corpus/, which `make check` replays.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_LIBS := -lelf -lz -liberty
+FUZZ_SRCS := base/buf.c $(patsubst %,nsresolve/%.c,stream symtab symtab_builder elf elf_file elf_notes \
+	maps perfmap demangle)
+FUZZ_FLAGS := -std=gnu11 -D_GNU_SOURCE -I. -g -O1 $(WARN) \
+	-fsanitize=fuzzer$(,)address$(,)undefined -fno-sanitize-recover=all
+
+.PHONY: fuzz fuzz-replay
+fuzz: $(FUZZ_TARGETS:%=$(B)/fuzz/fuzz_%)
+	$(Q)set -e; for t in $(FUZZ_TARGETS); do \
+		echo "== $$t, $(FUZZ_SECONDS) s"; \
+		mkdir -p $(B)/fuzz/$$t; \
+		$(B)/fuzz/fuzz_$$t -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -timeout=10 \
+			-max_len=8192 -print_final_stats=1 -verbosity=0 \
+			-artifact_prefix=$(B)/fuzz/crash-$$t- $(B)/fuzz/$$t tests/fuzz/corpus/$$t; \
+	done
+
+$(B)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h $(FUZZ_SRCS) $(wildcard nsresolve/*.h)
+	$(call say,FUZZ,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)echo 'int LLVMFuzzerTestOneInput(void); int LLVMFuzzerTestOneInput(void) { return 0; }' | \
+		$(CLANG) -x c -fsanitize=fuzzer -o $@.try - 2>/dev/null || { \
+		echo "fuzz: clang has no libFuzzer here; install libclang-rt-14-dev" >&2; exit 1; }
+	$(Q)rm -f $@.try
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -o $@ $< $(FUZZ_SRCS) $(FUZZ_LIBS)
+
+fuzz-replay: $(FUZZ_TARGETS:%=$(B)/tests/fuzz/replay_%)
+
+$(B)/tests/fuzz/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(B)/libporthole.a
+	$(call say,TEST,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.c,$^) $(B)/libporthole.a $(FUZZ_LIBS)
+
+$(B)/tests/fuzz/make_corpus: tests/fuzz/make_corpus.c $(B)/libporthole.a
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(B)/libporthole.a -lelf -lz
+
 demo:
 	$(Q)./demo
 

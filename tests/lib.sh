@@ -11,11 +11,14 @@ set -u
 . "$(dirname "${BASH_SOURCE[0]}")/runc.sh"
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-B=$ROOT/${B:-build}
+case ${B:=build} in
+/*) ;;
+*) B=$ROOT/$B ;;
+esac
 export W=$B/tests/workloads # what the containers run
 PATH=$PATH:/usr/sbin:/sbin
 T=$(mktemp -d "${TMPDIR:-/tmp}/porthole-test.XXXXXX")
-export PORTHOLE_SOCKET=$T/agent.sock
+export PORTHOLE_SOCKET=$T/agent.sock B
 AGENT_PID=
 
 ok() {

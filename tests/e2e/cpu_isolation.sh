@@ -26,9 +26,9 @@ for name in "$A" "$BB"; do
     folded "$T/$name.json" >"$T/$name.folded"
 done
 check "the first container's functions have their names" share_is "$T/$A.folded" spin_serve 100 4
-check "the first container has no sample or name of the second" lacks "$T/$A.folded" twin_
+check "the first container has no sample or name of the second" lacks "$T/$A.folded" ';twin_'
 check "the second container's functions have their names" share_is "$T/$BB.folded" twin_serve 100 4
-check "the second container has no sample or name of the first" lacks "$T/$BB.folded" spin_
+check "the second container has no sample or name of the first" lacks "$T/$BB.folded" ';spin_'
 
 # Several captures at once, of the same and of different containers.
 pids=()
@@ -45,7 +45,7 @@ for i in 1 2 3; do
     folded "$T/par$i.json" >"$T/par$i.folded"
     check "capture $i of three at once has the right shares" share_is "$T/par$i.folded" spin_parse 50 15
     check "capture $i of three at once loses nothing in silence" conserved "$T/par$i.json"
-    check "capture $i of three at once has nothing of the neighbour" lacks "$T/par$i.folded" twin_
+    check "capture $i of three at once has nothing of the neighbour" lacks "$T/par$i.folded" ';twin_'
 done
 folded "$T/par4.json" >"$T/par4.folded"
 check "a fourth one of another container is whole as well" share_is "$T/par4.folded" twin_parse 50 8
@@ -55,4 +55,4 @@ C=pht$$-c
 victim "$C" /bin/busybox sleep 1000
 exits_with 0 "an idle container's profile is empty, not an error" \
     "$B/porthole" cpu "$C" -d 1 -f folded
-check "an idle container shows nobody else's work" lacks "$T/out" 'spin_|twin_'
+check "an idle container shows nobody else's work" lacks "$T/out" ';spin_|;twin_'

@@ -61,7 +61,7 @@ check "processes are kept apart by the container's own pids" jq -es --argjson s 
     "$T/per.json"
 exits_with 0 "one process is chosen by the container's own pid" \
     "$B/porthole" cpu "$M" -d 2 -F 199 -p "$twin" -f folded
-check "just that process shows" sh -c "grep -q twin_ '$T/out' && ! grep -q spin_ '$T/out'"
+check "just that process shows" sh -c "grep -q ';twin_' '$T/out' && ! grep -q ';spin_' '$T/out'"
 runc_stop "$M"
 
 victim "$TH" /bin/threads

@@ -22,7 +22,7 @@ check "a container makes namespaces of its own" wait_for 10 inner_runs || cat "$
 "$B/porthole" cpu "$A" -d 1 -F 499 -f folded >"$T/n.folded"
 check "a program on a mount of the inner namespace has its own names" \
     share_is "$T/n.folded" twin_parse 50 15
-check "the file that the container has at that path is not looked at" lacks "$T/n.folded" spin_
+check "the file that the container has at that path is not looked at" lacks "$T/n.folded" ';spin_'
 runc_stop "$A"
 
 # The innermost pid names the perf map, and the innermost mounts hold it.
