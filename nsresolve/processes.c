@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define AWAITED_NS 2000000000ull
+
 struct processes {
     struct table *by_tgid; /* the last life; earlier ones hang behind it */
 };
@@ -220,6 +222,15 @@ bool process_inherit(const struct processes *ps, struct process *p)
     return true;
 }
 
+/* Sampled, and not known yet: its parent may still tell what it ran. */
+static bool is_awaited(const struct process *p, uint64_t before_ns)
+{
+    if (p->adoption == ADOPT_ASKED)
+        return true;
+    return p->relevant && !p->images[p->image_count - 1].complete &&
+           p->died_ns + AWAITED_NS >= before_ns;
+}
+
 void processes_prune(struct processes *ps, uint64_t before_ns)
 {
     const void *key;
@@ -238,7 +249,7 @@ void processes_prune(struct processes *ps, uint64_t before_ns)
             old->previous = NULL;
             process_free(old);
         }
-        if (p->died_ns && p->died_ns < before_ns && p->adoption != ADOPT_ASKED)
+        if (p->died_ns && p->died_ns < before_ns && !is_awaited(p, before_ns))
             table_remove(ps->by_tgid, key, key_size);
     }
 }

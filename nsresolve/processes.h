@@ -84,7 +84,7 @@ struct image *process_image(struct process *p, uint64_t time_ns);
  * fills its first image from the parent's. False when the parent is not known well enough. */
 bool process_inherit(const struct processes *ps, struct process *p);
 
-/* Forgets lives that ended before that time. */
+/* Forgets lives that ended before that time; sampled ones that are not known yet stay 2 s longer. */
 void processes_prune(struct processes *ps, uint64_t before_ns);
 
 size_t processes_count(const struct processes *ps);
