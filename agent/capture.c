@@ -2,6 +2,7 @@
 #include "agent/capture.h"
 
 #include "agent/capture_inside.h"
+#include "agent/doctor.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -73,6 +74,24 @@ static void name_containers(struct capture *c, const struct containers *cs)
 
             if (dir && cgroup_id(dir, &id) == 0)
                 add_name(c, &id, sizeof(id), all[i].name);
+        }
+    }
+}
+
+/* What the host lacks, in doctor's words, when it lacks something; otherwise the probe's own
+ * reason. */
+static void explain(const struct capture *c, struct err *e)
+{
+    const char *const *need = c->request.probe->needs;
+
+    if (e->code != ERR_UNSUPPORTED)
+        return;
+    for (; *need; need++) {
+        struct err reason = {0};
+
+        if (doctor_explain(*need, &reason) == -EOPNOTSUPP) {
+            *e = reason;
+            return;
         }
     }
 }
@@ -166,6 +185,7 @@ static void on_containers(void *data, const struct containers *cs, const struct 
     if (r == 0)
         r = observe(c, &e);
     if (r < 0) {
+        explain(c, &e);
         fail(c, &e, &candidates);
         candidates_clear(&candidates);
         return;

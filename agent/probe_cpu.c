@@ -221,7 +221,9 @@ static int cpu_drain(struct probe *p, bool last, probe_row_fn fn, void *data)
     return r < 0 ? r : 1;
 }
 
-static const char *const cpu_needs[] = {"perf:cpu-clock", "bpf:perf_event", NULL};
+static const char *const cpu_needs[] = {"kernel:btf",        "feature:read_kernel",
+                                        "feature:get_stack", "bpf:perf_event",
+                                        "perf:cpu-clock",    NULL};
 
 const struct probe_ops probe_cpu = {
     .view = "cpu",
