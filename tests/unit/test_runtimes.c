@@ -220,7 +220,7 @@ static void what_is_not_whole_strict_json_is_refused(void **state)
         "null",
         "{}",
         "{\"pid\":1}garbage",
-        "{\"pid\":NaN}",
+        "{\"pid\":NaN}garbage",
         "{\"pid\":1}{\"pid\":2}",
         "\xff\xfe",
     };
