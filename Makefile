@@ -98,7 +98,7 @@ W_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer -fno-optimiz
 WORKLOADS := $(patsubst tests/workloads/%.c,$(W)/%,$(wildcard tests/workloads/*.c)) \
 	$(patsubst tests/workloads/%.cc,$(W)/%,$(wildcard tests/workloads/*.cc)) \
 	$(if $(shell command -v rustc),$(patsubst tests/workloads/%.rs,$(W)/%,$(wildcard tests/workloads/*.rs)))
-workloads: $(WORKLOADS) $(W)/twin
+workloads: $(WORKLOADS) $(W)/twin $(patsubst %.c,$(B)/%,$(wildcard tests/hostile/*.c))
 
 # Static, so that a container's root needs nothing but the program.
 $(W)/%: tests/workloads/%.c
@@ -118,6 +118,11 @@ $(W)/%: tests/workloads/%.rs
 	$(call say,WORK,$@)
 	$(Q)mkdir -p $(@D) && rustc -C opt-level=1 -C debuginfo=1 -C force-frame-pointers=yes \
 		-C target-feature=+crt-static -o $@ $<
+
+$(B)/tests/hostile/%: tests/hostile/%.c $(B)/libporthole.a
+	$(call say,TEST,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(B)/libporthole.a
 
 $(B)/tests/bench/%: tests/bench/%.c $(B)/libporthole.a
 	$(call say,BENCH,$@)

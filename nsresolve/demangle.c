@@ -22,6 +22,8 @@ static void collect(const char *text, size_t size, void *data)
 {
     struct result *result = data;
 
+    if (size == 0) /* text is NULL then, at times */
+        return;
     if (size > DEMANGLE_RESULT_MAX - result->size || memchr(text, '\0', size))
         longjmp(result->too_long, 1);
     memcpy(result->text + result->size, text, size);
@@ -53,19 +55,24 @@ enum demangle_language demangle_name(const char *name, char ret[DEMANGLE_RESULT_
     return language;
 }
 
-static bool out_of_time(void)
+/* CPU time of this process in nanoseconds. */
+static uint64_t cpu_time(void)
 {
-    struct timespec t;
+    struct timespec t = {0};
 
-    return clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) == 0 && t.tv_sec >= DEMANGLE_SECONDS;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-static void put_name(struct stream_out *out, const char *name, size_t name_size, char *text)
+/* A name as it is, or, as long as there are time and room, in readable form. */
+static void put_name(struct stream_out *out, uint64_t deadline, const char *name, size_t name_size,
+                     char *text)
 {
     char language = DEMANGLE_PLAIN;
     size_t size = 0;
 
-    if (name_size <= WIRE_DEMANGLE_NAME_MAX && out->total < DEMANGLE_MAX_BYTES && !out_of_time())
+    if (name_size <= WIRE_DEMANGLE_NAME_MAX && out->total < DEMANGLE_MAX_BYTES &&
+        cpu_time() < deadline)
         language = (char)demangle_name(name, text, &size);
 
     stream_out_put(out, &language, 1);
@@ -79,6 +86,7 @@ static void put_name(struct stream_out *out, const char *name, size_t name_size,
 /* A name that is longer than the buffer comes in parts, and passes as it is. */
 static int put_names(struct stream_in *in, struct stream_out *out, char *text)
 {
+    uint64_t deadline = cpu_time() + DEMANGLE_SECONDS * 1000000000ull;
     bool in_parts = false;
     char *name;
     size_t size;
@@ -90,7 +98,7 @@ static int put_names(struct stream_in *in, struct stream_out *out, char *text)
         if (r == STREAM_UNFINISHED)
             return -EBADMSG;
         if (r == STREAM_WHOLE) {
-            put_name(out, name, size, text);
+            put_name(out, deadline, name, size, text);
             continue;
         }
         if (!in_parts)
