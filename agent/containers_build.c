@@ -232,18 +232,15 @@ static int owner_of(const struct builder *b, const struct snapshot_cgroups *c)
     return -1;
 }
 
-static void assign_cgroups(struct builder *b)
-{
-    for (size_t i = 0; i < b->snapshot.cgroup_count; i++)
-        b->snapshot.cgroups[i].container = owner_of(b, &b->snapshot.cgroups[i]);
-}
-
-/* Processes by cgroup; those without one by the mount namespace of their container. */
-static int assign_processes(struct builder *b)
+/* Which container every process is in, so far: by its cgroup, else by its mount namespace. */
+static int assign(struct builder *b)
 {
     _cleanup_(table_freep) struct table *mounts = NULL;
     int r = table_new(&mounts, NULL);
 
+    drop_shared(b);
+    for (size_t i = 0; i < b->snapshot.cgroup_count; i++)
+        b->snapshot.cgroups[i].container = owner_of(b, &b->snapshot.cgroups[i]);
     for (size_t i = 0; r == 0 && i < b->cs->count; i++) {
         const struct container *c = &b->cs->items[i];
 
@@ -319,14 +316,11 @@ static int build(struct builder *b)
         r = add_claimed(b);
     if (r < 0)
         return r;
-    drop_shared(b);
-    assign_cgroups(b);
-    r = builder_add_orphans(b);
-    if (r < 0)
-        return r;
-    drop_shared(b);
-    assign_cgroups(b);
-    r = assign_processes(b);
+    r = assign(b);
+    if (r == 0)
+        r = builder_add_orphans(b);
+    if (r == 0)
+        r = assign(b);
     if (r == 0)
         r = fill_processes(b);
     for (size_t i = 0; r == 0 && i < b->cs->count; i++)

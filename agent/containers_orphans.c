@@ -277,7 +277,7 @@ int builder_add_orphans(struct builder *b)
         const struct snapshot_process *p = &s->processes[i];
         struct orphan *o = &orphans[p->cgroups - s->cgroups];
 
-        if (p->foreign && !p->ours && !p->cgroups->hosts && p->cgroups->container < 0 &&
+        if (p->foreign && !p->ours && !p->cgroups->hosts && p->container < 0 &&
             better_init(p, o->init))
             o->init = p;
     }
