@@ -48,6 +48,7 @@
         const room = Math.floor((width * pixels - 6) / charWidth);
         frame.rect.setAttribute("x", (x * 100).toFixed(4) + "%");
         frame.rect.setAttribute("width", (width * 100).toFixed(4) + "%");
+        frame.rect.classList.toggle("w", width * pixels > 4);
         if (room < 3) {
             if (frame.text)
                 frame.text.classList.add("hide");
@@ -102,9 +103,8 @@
     function focus(frame) {
         if (!frame)
             return;
-        if (focused)
-            focused.g.setAttribute("tabindex", "-1");
-        focused = frame;
+        for (const g of area.querySelectorAll("[tabindex='0']"))
+            g.setAttribute("tabindex", "-1");
         frame.g.setAttribute("tabindex", "0");
         frame.g.focus();
     }
@@ -265,5 +265,9 @@
         }
     });
     window.addEventListener("resize", () => window.requestAnimationFrame(layout));
+    // Browsers take the clipped area for something to scroll, and stop there on the way of Tab.
+    area.setAttribute("tabindex", "-1");
+    if (frames.length)
+        frames[0].g.setAttribute("tabindex", "0");
     layout();
 })();

@@ -21,6 +21,7 @@
 #define CHAR_WIDTH 7.23  /* of the fixed font at 12 px */
 #define NARROWEST 0.1    /* pixels; frames below that are left out */
 #define FRAMES_MAX 20000 /* more make browsers slow: then somewhat wider ones are left out too */
+#define EDGED 4          /* pixels; boxes wider than that have an edge */
 #define SHADES 10
 #define TITLE_CHARS 90
 #define SUBTITLE_CHARS 180
@@ -212,8 +213,8 @@ static void put_box(struct svg *v, const char *name, const char *classes, uint32
     add_text(&v->b, name);
     buf_adds(&v->b, " (");
     model_add_grouped(&v->b, value);
-    buf_addf(&v->b, " %s, %.2f%%)</title><rect class=\"%s\"", model_unit(v->m), width * 100,
-             classes);
+    buf_addf(&v->b, " %s, %.2f%%)</title><rect class=\"%s%s\"", model_unit(v->m), width * 100,
+             classes, width * (WIDTH - 2 * MARGIN) > EDGED ? " w" : "");
     buf_addf(&v->b, " x=\"%.3f%%\" y=\"%" PRIu64 "\" width=\"%.3f%%\" height=\"%d\"/>",
              (double)start * 100 / total, y, width * 100, BOX);
     if (room >= 3) {

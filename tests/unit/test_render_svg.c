@@ -96,8 +96,8 @@ static void an_icicle_has_its_root_at_the_top(void **state _unused_)
     const struct render_options o = {.icicle = true};
     char *flame = picture(m, NULL), *icicle = picture(m, &o);
 
-    assert_non_null(strstr(flame, "class=\"all\" x=\"0.000%\" y=\"34\""));
-    assert_non_null(strstr(icicle, "class=\"all\" x=\"0.000%\" y=\"0\""));
+    assert_non_null(strstr(flame, "class=\"all w\" x=\"0.000%\" y=\"34\""));
+    assert_non_null(strstr(icicle, "class=\"all w\" x=\"0.000%\" y=\"0\""));
     free(flame);
     free(icicle);
 }
