@@ -97,6 +97,8 @@ int inventory_question(struct inventory *inv, struct buf *question)
     while ((f = table_next(inv->files, &cursor, NULL, NULL)))
         if (f->stamped)
             stamps[count++] = f->stamp;
+    if (count > 1)
+        qsort(stamps, count, sizeof(*stamps), census_compare_stamps);
     roots_clear(&inv->asked);
     r = copy_roots(&inv->asked, inv->fixed.items, inv->fixed.count);
     if (r == 0)

@@ -82,7 +82,12 @@ struct census_question_root {
     uint32_t path_size; /* without NUL */
 };
 
-/* Appends a whole question. Beyond the bounds roots and stamps are left out. 0 or -ENOMEM. */
+/* For qsort() and bsearch(): by path_hash. */
+int census_compare_stamps(const void *a, const void *b);
+
+/* Appends a whole question. The stamps are sorted: the opener does not sort, as qsort() would need
+ * more of its jail; those out of order are not found, no more. Beyond the bounds roots and stamps
+ * are left out. 0 or -ENOMEM. */
 int census_question_write(struct buf *question, const struct census_root *roots, size_t root_count,
                           const struct census_stamp *stamps, size_t stamp_count, uint64_t seed);
 
@@ -202,5 +207,5 @@ void census_cut(struct census_writer *w, enum census_flags flag);
 
 /* census_files.c: every state file below the question's roots. Returns 0 or -errno. */
 int census_collect_files(struct census_writer *w, const struct census_root *roots,
-                         size_t root_count, struct census_stamp *stamps, size_t stamp_count,
+                         size_t root_count, const struct census_stamp *stamps, size_t stamp_count,
                          uint64_t seed);

@@ -55,13 +55,6 @@ struct walk {
     char path[PATH_MAX];
 };
 
-static int compare_stamps(const void *a, const void *b)
-{
-    const struct census_stamp *x = a, *y = b;
-
-    return (x->path_hash > y->path_hash) - (x->path_hash < y->path_hash);
-}
-
 static bool matches(const char *pattern, const char *name)
 {
     const char *star = strchr(pattern, '*');
@@ -93,7 +86,7 @@ static bool unchanged(const struct walk *w, const struct census_stamp *now)
     const struct census_stamp *known = NULL;
 
     if (w->stamp_count > 0)
-        known = bsearch(now, w->stamps, w->stamp_count, sizeof(*now), compare_stamps);
+        known = bsearch(now, w->stamps, w->stamp_count, sizeof(*now), census_compare_stamps);
     return known && known->mtime_ns == now->mtime_ns && known->ctime_ns == now->ctime_ns &&
            known->inode == now->inode && known->size == now->size;
 }
@@ -249,7 +242,7 @@ static int collect_root(struct walk *w, int slash_fd, const struct census_root *
 }
 
 int census_collect_files(struct census_writer *w, const struct census_root *roots,
-                         size_t root_count, struct census_stamp *stamps, size_t stamp_count,
+                         size_t root_count, const struct census_stamp *stamps, size_t stamp_count,
                          uint64_t seed)
 {
     struct walk walk = {
@@ -263,8 +256,6 @@ int census_collect_files(struct census_writer *w, const struct census_root *root
 
     if (slash_fd < 0)
         return -errno;
-    if (stamp_count > 1)
-        qsort(stamps, stamp_count, sizeof(*stamps), compare_stamps);
     for (size_t i = 0; i < root_count && r == 0; i++)
         r = collect_root(&walk, slash_fd, &roots[i]);
     return r;

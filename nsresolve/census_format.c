@@ -15,6 +15,13 @@ static void add_padded(struct buf *b, const void *data, size_t size)
     buf_add(b, zeros, PADDED(size) - size);
 }
 
+int census_compare_stamps(const void *a, const void *b)
+{
+    const struct census_stamp *x = a, *y = b;
+
+    return (x->path_hash > y->path_hash) - (x->path_hash < y->path_hash);
+}
+
 int census_question_write(struct buf *question, const struct census_root *roots, size_t root_count,
                           const struct census_stamp *stamps, size_t stamp_count, uint64_t seed)
 {
