@@ -28,6 +28,11 @@ root_add() {
     local dir=$1 file library
     shift
     for file in "$@"; do
+        # Debian's node keeps a part of its own library there.
+        if [ "${file##*/}" = node ] && [ -d /usr/share/nodejs ]; then
+            mkdir -p "$dir/usr/share"
+            cp -RL /usr/share/nodejs "$dir/usr/share/"
+        fi
         mkdir -p "$dir$(dirname "$file")"
         cp -L "$file" "$dir$file"
         ldd "$file" 2>/dev/null | grep -oE '/[^ ]+' | while read -r library; do
