@@ -2,8 +2,8 @@
 /*
  * Finding the running containers, whenever somebody asks; never in between.
  *
- * One refresh is one census by the opener; a second one only when command lines or state files
- * give away roots that were not known. Parsed state files are kept by stamp, so that hundreds of
+ * One refresh is one census by the opener; more only when command lines or state files give away
+ * roots that were not known. Parsed state files are kept by stamp, so that hundreds of
  * containers cost no more than the look at their files. No daemon is asked. Belongs to the agent's
  * event loop.
  */

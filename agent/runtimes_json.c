@@ -339,10 +339,11 @@ static int parse_storage_entry(json_object *o, struct claims *ret)
         return -ENOMEM;
     c->runtime = RUNTIME_PODMAN;
     r = set(&c->id, id);
-    if (r == 0 && names && json_object_array_length(names) > 0)
-        r = set(&c->name, text_of(json_object_array_get_idx(names, 0)));
+    /* The metadata keep the first name, the list has the one since "podman rename". */
     if (r == 0)
         r = set(&c->name, text(meta, "name"));
+    if (r == 0 && names && json_object_array_length(names) > 0)
+        r = set(&c->name, text_of(json_object_array_get_idx(names, 0)));
     if (r == 0)
         r = set(&c->image, text(meta, "image-name"));
     pod_name = text(meta, "pod-name");

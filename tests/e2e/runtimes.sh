@@ -44,7 +44,7 @@ rt_rootfs() {
 rt_processes() {
     local dir
     for dir in /proc/[0-9]*; do
-        if tr '\0' ' ' <"$dir/cmdline" 2>/dev/null | grep -qF -- "$RT/"; then
+        if { tr '\0' ' ' <"$dir/cmdline"; } 2>/dev/null | grep -qF -- "$RT/"; then
             [ "${dir#/proc/}" = "$$" ] || echo "${dir#/proc/}"
         fi
     done

@@ -130,7 +130,7 @@ static void storage_lists_podmans_and_cri_os_containers(void **state)
 {
     static const char *const text =
         "[{\"id\":\"" HEX64 "\",\"names\":[\"pod1\"],\"metadata\":\"{\\\"image-name\\\":"
-        "\\\"localhost/x:1\\\",\\\"name\\\":\\\"pod1\\\"}\"},"
+        "\\\"localhost/x:1\\\",\\\"name\\\":\\\"first\\\"}\"},"
         "{\"id\":\"" HEX64_B "\",\"names\":[\"k8s_app_web-0_shop_u_0\"],\"metadata\":\"{"
         "\\\"pod-name\\\":\\\"k8s_web-0_shop_u-1_0\\\",\\\"image-name\\\":\\\"r/app\\\","
         "\\\"name\\\":\\\"k8s_app_web-0_shop_u_0\\\",\\\"metadata-name\\\":\\\"app\\\"}\"},"
