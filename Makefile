@@ -63,12 +63,13 @@ $(B)/%.o: %.c | $(SKELS)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Script and style of the SVG as C strings.
-$(B)/cli/%.inc: cli/%
+$(B)/cli/%.inc.h: cli/%
 	$(call say,EMBED,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $< > $@
+	$(Q)(echo 'static const char $(subst .,_,$*)[] ='; \
+		sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $<; echo ';') > $@
 
-$(B)/cli/render_svg.o: $(B)/cli/flamegraph.js.inc $(B)/cli/flamegraph.css.inc
+$(B)/cli/render_svg.o: $(B)/cli/flamegraph.js.inc.h $(B)/cli/flamegraph.css.inc.h
 
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(call say,CLANG,$<)

@@ -42,6 +42,8 @@ static void add_number(struct buf *b, const char *key, int64_t n)
         buf_addf(b, "%.3f s", (double)n / 1e6);
     else if (ends_with(key, "_kb"))
         buf_addf(b, "%.1f MiB", (double)n / 1024);
+    else if (ends_with(key, "_mb"))
+        buf_addf(b, "%" PRId64 " MiB", n);
     else if (ends_with(key, "bytes"))
         buf_addf(b, "%.1f MiB", (double)n / (1024 * 1024));
     else
@@ -51,7 +53,7 @@ static void add_number(struct buf *b, const char *key, int64_t n)
 /* The key without its unit, underscores as blanks. */
 static void add_key(struct buf *b, const char *key)
 {
-    static const char *const units[] = {"_ms", "_us", "_kb"};
+    static const char *const units[] = {"_ms", "_us", "_kb", "_mb"};
     _cleanup_free_ char *copy = strdup(key);
 
     if (!copy)

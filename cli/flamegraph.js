@@ -127,7 +127,9 @@
             f.g.classList.toggle("match", hit);
         }
         const share = total ? (100 * sum / total).toFixed(2) : "0.00";
-        matched.textContent = expression ? "Matched: " + share + "%" : "";
+        const result = expression ? "Matched: " + share + "%" : "";
+        // The search line may be scrolled out of sight: what is typed shows at the foot too.
+        matched.textContent = typing ? "/" + term + "▏ " + result : result;
         searchButton.textContent = typing ? "Search: " + term + "▏" :
             term ? "Search: " + term : searchLabel;
         clearButton.classList.toggle("hide", !term && !typing);
@@ -270,4 +272,7 @@
     if (frames.length)
         frames[0].g.setAttribute("tabindex", "0");
     layout();
+    // A flame grows from the foot: that is where reading begins.
+    if (!icicle && svg === document.documentElement)
+        window.scrollTo(0, svg.getBoundingClientRect().height);
 })();

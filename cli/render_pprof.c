@@ -287,9 +287,11 @@ static int write_gzip(const struct buf *b, FILE *out)
 int render_pprof(const struct model *m, const struct render_options *o _unused_, FILE *out)
 {
     struct pprof p = {.m = m};
-    int r;
+    int r = table_new(&p.numbers, NULL);
 
-    if ((r = table_new(&p.numbers, NULL)) == 0 && (r = table_new(&p.mappings, NULL)) == 0) {
+    if (r == 0)
+        r = table_new(&p.mappings, NULL);
+    if (r == 0) {
         add_profile(&p);
         if (buf_error(&p.strings) < 0)
             p.out.failed = true;

@@ -26,12 +26,9 @@
 #define TITLE_CHARS 90
 #define SUBTITLE_CHARS 180
 
-static const char script[] =
-#include "cli/flamegraph.js.inc"
-    ;
-static const char style[] =
-#include "cli/flamegraph.css.inc"
-    ;
+/* flamegraph_js and flamegraph_css: the files of these names as strings. */
+#include "cli/flamegraph.css.inc.h"
+#include "cli/flamegraph.js.inc.h"
 
 /* Colours of a kind run from one to the other; the name picks the shade. */
 static const struct {
@@ -135,7 +132,7 @@ static void measure(struct svg *v)
 static void put_style(struct svg *v)
 {
     buf_adds(&v->b, "<style>\n");
-    buf_adds(&v->b, style);
+    buf_adds(&v->b, flamegraph_css);
     for (size_t kind = 0; kind < MODEL_KIND_COUNT; kind++)
         for (unsigned i = 0; v->kinds[kind] && i < SHADES; i++) {
             unsigned rgb[3];
@@ -298,7 +295,7 @@ static void put_foot(struct svg *v)
                  (double)v->threshold * (WIDTH - 2 * MARGIN) / (double)v->m->stacks->total);
     }
     buf_adds(&v->b, "</g>\n<script><![CDATA[\n");
-    buf_adds(&v->b, script);
+    buf_adds(&v->b, flamegraph_js);
     buf_adds(&v->b, "]]></script>\n</svg>\n");
 }
 

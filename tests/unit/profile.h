@@ -15,18 +15,32 @@
 
 #include <string.h>
 
-#define STARTED \
-    "{\"type\":\"started\",\"porthole\":1,\"view\":\"cpu\",\"unit\":\"samples\",\"event\":\"cpu-clock\",\"frequency\":100,\"host\":\"h1\",\"target\":\"web1\",\"container\":{\"name\":\"web1\"}}"
-#define END "{\"type\":\"end\",\"status\":\"done\",\"elapsed_ms\":1000}"
+#define STARTED                                                                         \
+    "{'type':'started','porthole':1,'view':'cpu','unit':'samples','event':'cpu-clock'," \
+    "'frequency':100,'host':'h1','target':'web1','container':{'name':'web1'}}"
+#define END "{'type':'end','status':'done','elapsed_ms':1000}"
 
 /* Frames and stacks that try to be something else; every byte that may do harm is in them. */
-#define HOSTILE                                                                                                                   \
-    "{\"type\":\"frame\",\"id\":0,\"name\":\"a\\u001b[31mred;forged 7\\nmain;evil 9\",\"kind\":\"user\",\"named\":true}",         \
-        "{\"type\":\"frame\",\"id\":1,\"name\":\"</title><script>alert(1)</script>]]>&\\\"'\",\"kind\":\"user\",\"named\":true}", \
-        "{\"type\":\"frame\",\"id\":2,\"name\":\"fake_[k]\",\"kind\":\"user\",\"named\":true}",                                   \
-        "{\"type\":\"frame\",\"id\":3,\"name\":\"\\u0085\\u009b1m\\u202eltr\",\"kind\":\"jit\",\"named\":true}",                  \
-        "{\"type\":\"stack\",\"value\":6,\"comm\":\"x\\u001b]0;t\\u0007;y\",\"frames\":[0,1]}",                                   \
-        "{\"type\":\"stack\",\"value\":4,\"comm\":\"x\\u001b]0;t\\u0007;y\",\"frames\":[0,2,3]}"
+#define HOSTILE                                                                                  \
+    "{'type':'frame','id':0,'name':'a\\u001b[31mred;forged 7\\nmain;evil 9',"                    \
+    "'kind':'user','named':true}",                                                               \
+        "{'type':'frame','id':1,'name':'</title><script>alert(1)</script>]]>&\\u0022\\u0027',"   \
+        "'kind':'user','named':true}",                                                           \
+        "{'type':'frame','id':2,'name':'fake_[k]','kind':'user','named':true}",                  \
+        "{'type':'frame','id':3,'name':'\\u0085\\u009b1m\\u202eltr','kind':'jit','named':true}", \
+        "{'type':'stack','value':6,'comm':'x\\u001b]0;t\\u0007;y','frames':[0,1]}",              \
+        "{'type':'stack','value':4,'comm':'x\\u001b]0;t\\u0007;y','frames':[0,2,3]}"
+
+/* A line of a stream out of text with ' for ", which is easier to read here. */
+static inline int add_line(struct model *m, const char *text, struct err *e)
+{
+    _cleanup_free_ char *line = strdup(text);
+
+    assert_non_null(line);
+    for (char *p = strchr(line, '\''); p; p = strchr(p, '\''))
+        *p = '"';
+    return model_add_line(m, line, strlen(line), e);
+}
 
 /* A finished model of these lines, the last NULL. */
 static inline struct model *model_of_lines(bool keep_files, const char *const *lines)
@@ -36,7 +50,7 @@ static inline struct model *model_of_lines(bool keep_files, const char *const *l
 
     assert_int_equal(model_new(&m, keep_files), 0);
     for (; *lines; lines++)
-        assert_int_equal(model_add_line(m, *lines, strlen(*lines), &e), 0);
+        assert_int_equal(add_line(m, *lines, &e), 0);
     assert_int_equal(model_finish(m), 0);
     return m;
 }

@@ -19,8 +19,7 @@ static char *summary_of(const char *quality, const char *end)
 static void losses_are_named_by_cause(void **state _unused_)
 {
     char *text = summary_of(
-        "{\"type\":\"quality\",\"taken\":10,\"shown\":7,\"lost\":{\"map-full\":2,\"gone\":1,\"none\":0}}",
-        END);
+        "{'type':'quality','taken':10,'shown':7,'lost':{'map-full':2,'gone':1,'none':0}}", END);
 
     assert_non_null(strstr(text, "samples: 10 taken, 7 shown, 3 lost: map-full 2, gone 1\n"));
     free(text);
@@ -28,9 +27,11 @@ static void losses_are_named_by_cause(void **state _unused_)
 
 static void causes_come_largest_first_with_their_remedy(void **state _unused_)
 {
-    char *text = summary_of(
-        "{\"type\":\"quality\",\"taken\":1,\"shown\":1,\"frames\":{\"total\":200,\"unnamed\":30},\"unnamed\":[{\"reason\":\"stripped\",\"file\":\"/a\",\"frames\":10,\"remedy\":\"do a\"},{\"reason\":\"gone\",\"file\":\"/b\\u001b\",\"frames\":20,\"remedy\":\"do b\"}]}",
-        END);
+    char *text =
+        summary_of("{'type':'quality','taken':1,'shown':1,'frames':{'total':200,'unnamed':30},"
+                   "'unnamed':[{'reason':'stripped','file':'/a','frames':10,'remedy':'do a'},"
+                   "{'reason':'gone','file':'/b\\u001b','frames':20,'remedy':'do b'}]}",
+                   END);
     const char *first = strstr(text, "/b"), *second = strstr(text, "  5.0 % /a: stripped; do a\n");
 
     assert_non_null(strstr(text, "frames: 85.0 % named\n"));
@@ -43,7 +44,7 @@ static void causes_come_largest_first_with_their_remedy(void **state _unused_)
 
 static void no_samples_are_explained(void **state _unused_)
 {
-    char *text = summary_of("{\"type\":\"quality\",\"taken\":0,\"shown\":0,\"lost\":{}}", END);
+    char *text = summary_of("{'type':'quality','taken':0,'shown':0,'lost':{}}", END);
 
     assert_non_null(strstr(text, "no samples: the target used no CPU in 1.0 s\n"));
     free(text);
@@ -51,9 +52,8 @@ static void no_samples_are_explained(void **state _unused_)
 
 static void a_target_that_ended_early_is_said(void **state _unused_)
 {
-    char *text =
-        summary_of("{\"type\":\"quality\",\"taken\":0,\"shown\":0,\"remarks\":[\"r1\",\"r2\"]}",
-                   "{\"type\":\"end\",\"status\":\"target-gone\"}");
+    char *text = summary_of("{'type':'quality','taken':0,'shown':0,'remarks':['r1','r2']}",
+                            "{'type':'end','status':'target-gone'}");
 
     assert_non_null(strstr(text, "ended before the capture"));
     assert_non_null(strstr(text, "r1\nr2\n"));

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#define FRAME0 "{\"type\":\"frame\",\"id\":0,\"name\":\"main\",\"kind\":\"user\",\"named\":true}"
+#define FRAME0 "{'type':'frame','id':0,'name':'main','kind':'user','named':true}"
 
 /* Expects the last of these lines to be refused with a message that has this in it. */
 static void refused(const char *message, const char *const *lines)
@@ -13,8 +13,8 @@ static void refused(const char *message, const char *const *lines)
 
     assert_int_equal(model_new(&m, false), 0);
     for (; lines[1]; lines++)
-        assert_int_equal(model_add_line(m, *lines, strlen(*lines), &e), 0);
-    assert_true(model_add_line(m, *lines, strlen(*lines), &e) < 0);
+        assert_int_equal(add_line(m, *lines, &e), 0);
+    assert_true(add_line(m, *lines, &e) < 0);
     if (!strstr(e.message, message))
         fail_msg("'%s' does not say '%s'", e.message, message);
 }
@@ -23,13 +23,12 @@ static void refused(const char *message, const char *const *lines)
 
 static void a_stream_becomes_frames_and_stacks(void **state _unused_)
 {
-    const char *const lines[] = {
-        STARTED,
-        FRAME0,
-        "{\"type\":\"stack\",\"frames\":[0],\"value\":3,\"comm\":\"a\",\"later\":1}",
-        "{\"type\":\"of-a-later-version\"}",
-        END,
-        NULL};
+    const char *const lines[] = {STARTED,
+                                 FRAME0,
+                                 "{'type':'stack','frames':[0],'value':3,'comm':'a','later':1}",
+                                 "{'type':'of-a-later-version'}",
+                                 END,
+                                 NULL};
     _cleanup_(model_freep) struct model *m = model_of_lines(false, lines);
 
     assert_int_equal(m->frame_count, 2);
@@ -41,12 +40,12 @@ static void a_stream_becomes_frames_and_stacks(void **state _unused_)
 static void what_is_not_one_object_a_line_is_refused(void **state _unused_)
 {
     REFUSED("not JSON", "");
-    REFUSED("cut off", "{\"type\":\"started\"");
+    REFUSED("cut off", "{'type':'started'");
     REFUSED("not JSON", STARTED "x");
     REFUSED("not JSON", STARTED "{}");
     REFUSED("not a JSON object", "[1]");
-    REFUSED("without type", "{\"porthole\":1}");
-    REFUSED("not JSON", "{\"a\":[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]}");
+    REFUSED("without type", "{'porthole':1}");
+    REFUSED("not JSON", "{'a':[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]}");
 }
 
 static void the_order_of_lines_is_checked(void **state _unused_)
@@ -54,36 +53,32 @@ static void the_order_of_lines_is_checked(void **state _unused_)
     REFUSED("before the line of type 'started'", FRAME0);
     REFUSED("second line of type 'started'", STARTED, STARTED);
     REFUSED("behind the end", STARTED, END, FRAME0);
-    REFUSED("version 1", "{\"type\":\"started\",\"porthole\":2}");
+    REFUSED("version 1", "{'type':'started','porthole':2}");
 }
 
 static void ids_and_values_out_of_range_are_refused(void **state _unused_)
 {
-    REFUSED("count up", STARTED, "{\"type\":\"frame\",\"id\":1,\"name\":\"x\",\"kind\":\"user\"}");
-    REFUSED("kind", STARTED, "{\"type\":\"frame\",\"id\":0,\"name\":\"x\",\"kind\":\"y\"}");
-    REFUSED("name", STARTED, "{\"type\":\"frame\",\"id\":0,\"kind\":\"user\"}");
-    REFUSED("did not come before", STARTED, FRAME0,
-            "{\"type\":\"stack\",\"frames\":[1],\"value\":1}");
-    REFUSED("did not come before", STARTED, FRAME0,
-            "{\"type\":\"stack\",\"frames\":[-1],\"value\":1}");
-    REFUSED("did not come before", STARTED, FRAME0,
-            "{\"type\":\"stack\",\"frames\":[\"0\"],\"value\":1}");
-    REFUSED("value", STARTED, FRAME0, "{\"type\":\"stack\",\"frames\":[0],\"value\":-1}");
-    REFUSED("value", STARTED, FRAME0, "{\"type\":\"stack\",\"frames\":[0],\"value\":1.5}");
-    REFUSED("value", STARTED, FRAME0,
-            "{\"type\":\"stack\",\"frames\":[0],\"value\":99999999999999999999}");
-    REFUSED("without frames", STARTED, "{\"type\":\"stack\",\"value\":1}");
+    REFUSED("count up", STARTED, "{'type':'frame','id':1,'name':'x','kind':'user'}");
+    REFUSED("kind", STARTED, "{'type':'frame','id':0,'name':'x','kind':'y'}");
+    REFUSED("name", STARTED, "{'type':'frame','id':0,'kind':'user'}");
+    REFUSED("did not come before", STARTED, FRAME0, "{'type':'stack','frames':[1],'value':1}");
+    REFUSED("did not come before", STARTED, FRAME0, "{'type':'stack','frames':[-1],'value':1}");
+    REFUSED("did not come before", STARTED, FRAME0, "{'type':'stack','frames':['0'],'value':1}");
+    REFUSED("value", STARTED, FRAME0, "{'type':'stack','frames':[0],'value':-1}");
+    REFUSED("value", STARTED, FRAME0, "{'type':'stack','frames':[0],'value':1.5}");
+    REFUSED("value", STARTED, FRAME0, "{'type':'stack','frames':[0],'value':99999999999999999999}");
+    REFUSED("without frames", STARTED, "{'type':'stack','value':1}");
 }
 
 static void an_error_line_keeps_code_remedy_and_candidates(void **state _unused_)
 {
-    const char *line =
-        "{\"type\":\"error\",\"code\":\"target-ambiguous\",\"message\":\"m\",\"remedy\":\"\",\"candidates\":[\"a\",\"b\"]}";
+    const char *line = "{'type':'error','code':'target-ambiguous','message':'m','remedy':'',"
+                       "'candidates':['a','b']}";
     _cleanup_(model_freep) struct model *m = NULL;
     struct err e = {0};
 
     assert_int_equal(model_new(&m, false), 0);
-    assert_int_equal(model_add_line(m, line, strlen(line), &e), 0);
+    assert_int_equal(add_line(m, line, &e), 0);
     assert_int_equal(m->error.code, ERR_TARGET_AMBIGUOUS);
     assert_string_equal(m->error.message, "m");
     assert_string_equal(m->error.remedy, "did you mean a, b?");
@@ -92,10 +87,8 @@ static void an_error_line_keeps_code_remedy_and_candidates(void **state _unused_
 static void frames_that_differ_only_in_file_are_one_unless_asked(void **state _unused_)
 {
     const char *const lines[] = {
-        STARTED,
-        "{\"type\":\"frame\",\"id\":0,\"name\":\"f\",\"kind\":\"user\",\"named\":true,\"file\":\"/a\"}",
-        "{\"type\":\"frame\",\"id\":1,\"name\":\"f\",\"kind\":\"user\",\"named\":true,\"file\":\"/b\"}",
-        NULL};
+        STARTED, "{'type':'frame','id':0,'name':'f','kind':'user','named':true,'file':'/a'}",
+        "{'type':'frame','id':1,'name':'f','kind':'user','named':true,'file':'/b'}", NULL};
     _cleanup_(model_freep) struct model *merged = model_of_lines(false, lines);
     _cleanup_(model_freep) struct model *apart = model_of_lines(true, lines);
 
@@ -165,8 +158,8 @@ static void a_stack_deeper_than_allowed_is_refused(void **state _unused_)
 
 static void title_and_subtitle_say_what_was_captured(void **state _unused_)
 {
-    const char *const lines[] = {
-        STARTED, "{\"type\":\"quality\",\"taken\":5,\"shown\":3,\"lost\":{\"x\":2}}", END, NULL};
+    const char *const lines[] = {STARTED, "{'type':'quality','taken':5,'shown':3,'lost':{'x':2}}",
+                                 END, NULL};
     _cleanup_(model_freep) struct model *m = model_of_lines(false, lines);
     _cleanup_free_ char *title = model_title(m, NULL), *own = model_title(m, "mine");
     _cleanup_free_ char *subtitle = model_subtitle(m);

@@ -44,10 +44,10 @@ static void processes_and_threads_are_kept_apart_when_the_stream_does(void **sta
 {
     const char *const lines[] = {
         STARTED,
-        "{\"type\":\"frame\",\"id\":0,\"name\":\"f\",\"kind\":\"user\",\"named\":true}",
-        "{\"type\":\"stack\",\"frames\":[0],\"value\":1,\"comm\":\"a\",\"pid\":7}",
-        "{\"type\":\"stack\",\"frames\":[0],\"value\":2,\"comm\":\"a\",\"pid\":7,\"tid\":8}",
-        "{\"type\":\"stack\",\"frames\":[0],\"value\":4,\"comm\":\"a\",\"container\":\"web\"}",
+        "{'type':'frame','id':0,'name':'f','kind':'user','named':true}",
+        "{'type':'stack','frames':[0],'value':1,'comm':'a','pid':7}",
+        "{'type':'stack','frames':[0],'value':2,'comm':'a','pid':7,'tid':8}",
+        "{'type':'stack','frames':[0],'value':4,'comm':'a','container':'web'}",
         END,
         NULL};
     _cleanup_(model_freep) struct model *m = model_of_lines(false, lines);

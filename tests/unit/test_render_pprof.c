@@ -111,10 +111,12 @@ static void sum_samples(const unsigned char *data, size_t size, uint64_t sums[2]
 
 static const char *const lines[] = {
     STARTED,
-    "{\"type\":\"frame\",\"id\":0,\"name\":\"f\",\"kind\":\"user\",\"named\":true,\"file\":\"/a\",\"build_id\":\"aa11\",\"address\":\"0x1000\"}",
-    "{\"type\":\"frame\",\"id\":1,\"name\":\"f\",\"kind\":\"user\",\"named\":true,\"file\":\"/b\",\"build_id\":\"bb22\"}",
-    "{\"type\":\"stack\",\"frames\":[0,1],\"value\":300,\"comm\":\"c\",\"pid\":7}",
-    "{\"type\":\"stack\",\"frames\":[0],\"value\":5,\"comm\":\"d\"}",
+    "{'type':'frame','id':0,'name':'f','kind':'user','named':true,'file':'/a',"
+    "'build_id':'aa11','address':'0x1000'}",
+    "{'type':'frame','id':1,'name':'f','kind':'user','named':true,'file':'/b',"
+    "'build_id':'bb22'}",
+    "{'type':'stack','frames':[0,1],'value':300,'comm':'c','pid':7}",
+    "{'type':'stack','frames':[0],'value':5,'comm':'d'}",
     END,
     NULL};
 

@@ -175,7 +175,7 @@ def a_bad_expression_is_marked_and_mended(flame, icicle, big):
     assert "bad" in button.get_attribute("class")
     flame.keys(Keys.BACKSPACE, "main")
     assert "bad" not in button.get_attribute("class")
-    equal(flame.text(".matched"), "Matched: 100.00%")
+    equal(flame.text(".matched"), "/main▏ Matched: 100.00%")
     flame.keys(Keys.ESCAPE)
 
 
@@ -225,6 +225,15 @@ def markup_in_a_name_stays_text(flame, icicle, big):
     flame.keys("/", "window.forged", Keys.ENTER)
     equal(flame.matches(), [HOSTILE])
     flame.keys(Keys.ESCAPE, Keys.ESCAPE)
+
+
+@test
+def a_tall_flame_opens_at_its_root(flame, icicle, big):
+    flame.driver.set_window_size(1300, 300)
+    page = Page(flame.driver, flame.path)
+    bottom = page.driver.execute_script("return window.innerHeight")
+    assert 0 < page.box("all")[1] < bottom
+    flame.driver.set_window_size(1300, 900)
 
 
 @test
