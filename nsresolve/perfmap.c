@@ -105,7 +105,7 @@ static int read_line(struct scan *s, uint64_t start, uint64_t end)
 
     if (++s->lines > PERFMAP_MAX_LINES)
         return -EFBIG;
-    if (start >= s->chunk_start && start + size <= s->chunk_start + s->chunk_size)
+    if (start + size <= s->chunk_start + s->chunk_size) /* it starts there in any case */
         return parse_line(s, s->chunk + (start - s->chunk_start), size);
 
     n = pread_full(s->fd, s->line, size, start);

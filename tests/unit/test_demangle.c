@@ -138,22 +138,29 @@ static void names_come_back_in_order_each_with_its_language(void **state)
 
 static void a_name_beyond_the_bound_passes_untouched(void **state)
 {
-    const size_t lengths[] = {WIRE_DEMANGLE_NAME_MAX + 1, 65535, 65536, 200000};
+    const unsigned lengths[] = {4000, WIRE_DEMANGLE_NAME_MAX, 65500, 65510, 65511, 200000};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
-        _cleanup_free_ char *name = malloc(lengths[i] + 10);
-        _cleanup_free_ char *got = NULL;
-        size_t size;
+        _cleanup_free_ char *name = malloc(lengths[i] + 100), *got = NULL;
+        size_t size, length;
+        char *at = name;
 
-        memset(name, 'i', lengths[i]);
-        memcpy(name, "_Z1f", 4);
-        memcpy(name + lengths[i], "\0_Z1gv", 7);
-        got = streamed(name, lengths[i] + 7, &size);
-        assert_int_equal(size, lengths[i] + 2 + 3);
-        assert_int_equal(got[0], 'c');
-        assert_memory_equal(got + 1, name, lengths[i] + 1);
-        assert_string_equal(got + 1 + lengths[i] + 1, "+g");
+        at += sprintf(at, "_ZN%u", lengths[i]);
+        at = (char *)memset(at, 'i', lengths[i]) + lengths[i];
+        at += sprintf(at, "17h0123456789abcdefE");
+        length = (size_t)(at - name);
+        memcpy(at, "\0_Z1gv", 7);
+        got = streamed(name, length + 7, &size);
+        if (length <= WIRE_DEMANGLE_NAME_MAX) {
+            assert_int_equal(strlen(got), 1 + lengths[i]);
+            assert_int_equal(got[0], 'r');
+        } else {
+            assert_int_equal(got[0], 'c');
+            assert_memory_equal(got + 1, name, length + 1);
+        }
+        assert_string_equal(got + strlen(got) + 1, "+g");
+        assert_int_equal(size, strlen(got) + 1 + 3);
     }
 }
 

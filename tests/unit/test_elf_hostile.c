@@ -105,6 +105,20 @@ static void notes_that_lie_cost_the_build_id_and_nothing_else(void **state)
     }
 }
 
+static void a_build_id_that_is_cut_off_is_none(void **state)
+{
+    (void)state;
+    for (size_t size = 0; size <= sizeof(((struct crafted *)NULL)->note); size++) {
+        _cleanup_(symtab_freep) struct symtab *t = NULL;
+        struct crafted c;
+
+        craft(&c);
+        c.segments[1].p_filesz = c.sections[CRAFT_NOTE].sh_size = size;
+        t = parsed(&c);
+        assert_int_equal(symtab_header(t)->build_id_size, size == sizeof(c.note) ? 20 : 0);
+    }
+}
+
 static void segments_that_lie_are_left_out(void **state)
 {
     uint64_t vaddr;
@@ -200,6 +214,7 @@ int main(void)
         cmocka_unit_test(section_headers_that_lie_cost_names_and_nothing_else),
         cmocka_unit_test(symbol_tables_that_lie_cost_names_and_nothing_else),
         cmocka_unit_test(notes_that_lie_cost_the_build_id_and_nothing_else),
+        cmocka_unit_test(a_build_id_that_is_cut_off_is_none),
         cmocka_unit_test(segments_that_lie_are_left_out),
         cmocka_unit_test(a_file_cut_anywhere_is_malformed_or_has_true_names_only),
         cmocka_unit_test(a_real_file_cut_anywhere_is_survived),
