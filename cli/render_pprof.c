@@ -262,7 +262,7 @@ static int write_gzip(const struct buf *b, FILE *out)
     unsigned char chunk[16384];
     z_stream z = {.next_in = (unsigned char *)b->data};
     size_t left = b->size;
-    int r;
+    int r = Z_OK;
 
     /* 16 more than the window's bits asks zlib for a gzip header. */
     if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 16 + MAX_WBITS, 8,

@@ -54,9 +54,9 @@ static void put_start(const struct tree *t, uint64_t total, uint64_t self, bool 
         fprintf(t->out, "%5.1f%% ", percent(t, self));
     else
         fputs("       ", t->out);
-    fprintf(t->out, "%*" PRIu64 "  %s%s", (int)t->value_width, total, dim,
-            t->prefix.data ? t->prefix.data : "");
-    fputs(reset, t->out);
+    fprintf(t->out, "%*" PRIu64 "  ", (int)t->value_width, total);
+    if (t->prefix.size)
+        fprintf(t->out, "%s%s%s", dim, t->prefix.data, reset);
 }
 
 static unsigned names_width(const struct tree *t)
