@@ -90,11 +90,11 @@ static int make_room(struct mappings *m)
     size_t want = MAX(m->live_allocated * 2, (size_t)16);
     struct mapping *live;
 
+    if (m->live_count >= MAPPINGS_MAX)
+        return -E2BIG;
     /* Cutting one mapping in two needs a second slot. */
     if (m->live_count + 2 <= m->live_allocated)
         return 0;
-    if (m->live_count + 2 > MAPPINGS_MAX)
-        return -E2BIG;
     live = realloc(m->live, want * sizeof(*live));
     if (!live)
         return -ENOMEM;

@@ -21,10 +21,10 @@ struct mapping {
     uint64_t start, end; /* virtual addresses, bytes */
     uint64_t offset;     /* of start in the file, bytes */
     uint64_t born_ns, died_ns;
-    struct file *file; /* borrowed from the scene; NULL: anonymous memory */
+    struct file *file; /* borrowed from the scene; NULL: one file too many, never named */
 };
 
-/* Most live mappings that one image keeps; further ones are refused. */
+/* Beyond so many live mappings of one image, further ones are refused. */
 #define MAPPINGS_MAX 65536
 
 /* Returns 0 or -ENOMEM; *ret is unchanged on failure. */
