@@ -10,7 +10,9 @@
 #define ENTRIES_MAX 8192
 
 struct cache_entry {
+    struct cache *cache; /* valid while keys > 0 */
     unsigned refs;
+    unsigned keys; /* how often it stands in the indices; its bytes count while it does */
     struct symtab *table;
     enum wire_status status;
     uint64_t used; /* the cache's clock at the last look-up */
@@ -23,8 +25,18 @@ struct cache {
     uint64_t clock, hits, misses, evicted;
 };
 
-static void entry_unref(void *e)
+static size_t entry_bytes(const struct cache_entry *e)
 {
+    return e->table ? symtab_bytes(e->table) : 0;
+}
+
+/* An index lets go of an entry. */
+static void drop_key(void *data)
+{
+    struct cache_entry *e = data;
+
+    if (--e->keys == 0)
+        e->cache->bytes -= entry_bytes(e);
     cache_entry_unref(e);
 }
 
@@ -32,8 +44,7 @@ int cache_new(size_t budget_bytes, struct cache **ret)
 {
     _cleanup_(cache_freep) struct cache *c = calloc(1, sizeof(*c));
 
-    if (!c || table_new(&c->by_identity, entry_unref) < 0 ||
-        table_new(&c->by_build_id, entry_unref) < 0)
+    if (!c || table_new(&c->by_identity, drop_key) < 0 || table_new(&c->by_build_id, drop_key) < 0)
         return -ENOMEM;
     c->budget = budget_bytes;
     *ret = TAKE_PTR(c);
@@ -71,26 +82,6 @@ struct cache_entry *cache_get(struct cache *c, const struct cache_identity *id)
     return e;
 }
 
-static size_t entry_bytes(const struct cache_entry *e)
-{
-    return e->table ? symtab_bytes(e->table) : 0;
-}
-
-/* Bytes of the tables, each counted once: those without a build ID stand in one index only. */
-static size_t count_bytes(const struct cache *c)
-{
-    size_t cursor = 0, bytes = 0;
-    struct cache_entry *e;
-
-    while ((e = table_next(c->by_build_id, &cursor, NULL, NULL)))
-        bytes += entry_bytes(e);
-    cursor = 0;
-    while ((e = table_next(c->by_identity, &cursor, NULL, NULL)))
-        if (!e->table || !symtab_header(e->table)->build_id_size)
-            bytes += entry_bytes(e);
-    return bytes;
-}
-
 /* Drops every key of one entry. */
 static void forget(struct table *t, const struct cache_entry *victim)
 {
@@ -119,33 +110,35 @@ static void evict(struct cache *c, const struct cache_entry *keep)
         forget(c->by_build_id, oldest);
         cache_entry_unref(oldest);
         c->evicted++;
-        c->bytes = count_bytes(c);
     }
 }
 
-static int index_entry(struct table *t, const void *key, size_t size, struct cache_entry *e)
+/* Out of memory: it is not found the next time, no more. */
+static void index_entry(struct table *t, const void *key, size_t size, struct cache_entry *e)
 {
-    int r;
-
+    if (e->keys++ == 0)
+        e->cache->bytes += entry_bytes(e);
     e->refs++;
-    r = table_put(t, key, size, e);
-    if (r < 0)
-        e->refs--;
-    return r;
+    if (table_put(t, key, size, e) < 0)
+        drop_key(e);
 }
 
 struct cache_entry *cache_put(struct cache *c, const struct cache_identity *id,
                               struct symtab *table, enum wire_status status)
 {
     const struct symtab_header *h = table ? symtab_header(table) : NULL;
-    struct cache_entry *e = NULL;
+    struct cache_entry *e = table_get(c->by_identity, id, sizeof(*id));
 
-    if (h && h->build_id_size)
-        e = table_get(c->by_build_id, h->build_id, h->build_id_size);
-    /* Anybody can write another program's build ID into a file: only equal tables are shared. */
-    if (e && (symtab_bytes(e->table) != symtab_bytes(table) ||
-              memcmp(symtab_header(e->table), h, symtab_bytes(table)) != 0))
+    /* Two captures asked at once: the second failure says nothing against the first table. */
+    if (e && !e->table)
         e = NULL;
+    if (!e && h && h->build_id_size) {
+        e = table_get(c->by_build_id, h->build_id, h->build_id_size);
+        /* Anybody can write another's build ID into a file: only equal tables are shared. */
+        if (e && (symtab_bytes(e->table) != symtab_bytes(table) ||
+                  memcmp(symtab_header(e->table), h, symtab_bytes(table)) != 0))
+            e = NULL;
+    }
     if (e) {
         symtab_free(table);
         e->refs++;
@@ -155,13 +148,12 @@ struct cache_entry *cache_put(struct cache *c, const struct cache_identity *id,
             symtab_free(table);
             return NULL;
         }
-        *e = (struct cache_entry){.refs = 1, .table = table, .status = status};
+        *e = (struct cache_entry){.cache = c, .refs = 1, .table = table, .status = status};
         if (h && h->build_id_size)
             index_entry(c->by_build_id, h->build_id, h->build_id_size, e);
     }
     e->used = ++c->clock;
     index_entry(c->by_identity, id, sizeof(*id), e);
-    c->bytes = count_bytes(c);
     evict(c, e);
     return e;
 }
