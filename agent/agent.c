@@ -46,6 +46,7 @@ int agent_run(const struct agent_setup *setup)
     _cleanup_(resolver_freep) struct resolver *resolver = NULL;
     _cleanup_(discovery_freep) struct discovery *discovery = NULL;
     _cleanup_(server_freep) struct server *server = NULL;
+    _cleanup_(unwind_rows_freep) struct unwind_rows *rows = NULL;
     struct roots roots = {.items = setup->config->roots, .count = setup->config->root_count};
     struct context ctx = {.setup = setup, .started_ns = now_ns()};
     int r;
@@ -74,5 +75,7 @@ int agent_run(const struct agent_setup *setup)
         r = monitor_say_ready(setup->monitor_fd);
     if (r < 0)
         return fail("serve", r);
-    return loop_run(loop);
+    r = loop_run(loop);
+    rows = ctx.unwind_rows; /* goes before the server, whose captures only hold its fd's map */
+    return r;
 }

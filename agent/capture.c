@@ -96,6 +96,26 @@ static void explain(const struct capture *c, struct err *e)
     }
 }
 
+/* The memory for unwind tables comes with the first capture, so that an idle agent has none. */
+static void prepare_unwinding(struct context *ctx)
+{
+    uint32_t max;
+    void *memory;
+
+    if (!ctx->unwind_tried) {
+        ctx->unwind_tried = true;
+        if (unwind_rows_new(&ctx->unwind_rows) < 0)
+            return;
+        memory = unwind_rows_memory(ctx->unwind_rows, &max);
+        if (resolver_use_rows(ctx->resolver, memory, max) < 0) {
+            unwind_rows_free(ctx->unwind_rows);
+            ctx->unwind_rows = NULL;
+        }
+    }
+    if (ctx->captures == 1)
+        resolver_make_room(ctx->resolver);
+}
+
 static int open_probe(struct capture *c, struct err *e)
 {
     const struct request *rq = &c->request;
@@ -107,17 +127,27 @@ static int open_probe(struct capture *c, struct err *e)
         .period = rq->period,
         .duration_ns = rq->duration_ms * NS_PER_MS,
         .per_thread = rq->per_thread,
+        .unwind_rows_fd = -1,
     };
 
+    prepare_unwinding(c->ctx);
+    if (c->ctx->unwind_rows)
+        setup.unwind_rows_fd = unwind_rows_fd(c->ctx->unwind_rows);
     return rq->probe->open(&setup, &c->probe, e);
+}
+
+static void advance(struct capture *c, uint64_t until)
+{
+    scene_advance(c->scene, until, c->previous_tick_ns);
+    if (c->unwind)
+        unwind_tell(c->unwind, c->scene);
 }
 
 static void on_sideband_full(void *data)
 {
     struct capture *c = data;
-    uint64_t until = sideband_read(c->sideband, c->scene);
 
-    scene_advance(c->scene, until, c->previous_tick_ns);
+    advance(c, sideband_read(c->sideband, c->scene));
 }
 
 static int adopt_one(void *data, pid_t tgid)
@@ -134,6 +164,7 @@ static int observe(struct capture *c, struct err *e)
 {
     bool narrow = c->target->kind == TARGET_CGROUP_V2;
     int init = c->target->container ? c->target->container->init_pid : 0;
+    int ranges_fd, processes_fd;
     struct profile_setup setup = {
         .per_process = c->request.per_process,
         .per_thread = c->request.per_thread,
@@ -150,12 +181,19 @@ static int observe(struct capture *c, struct err *e)
     setup.memory_max /= MAX(c->ctx->setup->config->max_captures, 1ull);
     r = profile_new(&setup, &c->profile);
     if (r == 0)
-        r = sideband_new(c->ctx->loop, narrow ? c->target->cgroup_dir : NULL, on_sideband_full, c,
+        r = sideband_new(c->ctx->loop, narrow ? c->target->cgroup_dir : NULL,
+                         probe_unwind_fds(c->probe, &ranges_fd, &processes_fd), on_sideband_full, c,
                          &c->sideband, e);
     if (r < 0)
         return r;
     if (!sideband_is_narrow(c->sideband))
         scene_be_choosy(c->scene);
+    if (probe_unwind_fds(c->probe, &ranges_fd, &processes_fd)) {
+        r = unwind_new(ranges_fd, processes_fd, &c->unwind);
+        if (r < 0)
+            return r;
+        c->unwound = true;
+    }
     r = c->request.probe->start(c->probe, e);
     if (r < 0)
         return r;
@@ -218,9 +256,9 @@ static void pump(struct capture *c, bool last)
     if (c->probe)
         probe_counters(c->probe, &c->counters);
     until = sideband_read(c->sideband, c->scene);
-    scene_advance(c->scene, until, c->previous_tick_ns);
+    advance(c, until);
     profile_locate(c->profile, false);
-    scene_advance(c->scene, until, c->previous_tick_ns);
+    advance(c, until);
     c->previous_tick_ns = tick;
 }
 
@@ -267,6 +305,8 @@ static void locate_all(struct capture *c)
     c->phase = PHASE_LOCATING;
     pump(c, true);
     c->ended_ns = now_ns();
+    unwind_free(c->unwind);
+    c->unwind = NULL;
     c->request.probe->close(c->probe);
     c->probe = NULL;
     wait_for_answers(c, LOCATE_MAX_NS);
@@ -316,8 +356,9 @@ static int measure(struct capture *c)
         setup.remarks[n++] = "the target went away before the capture's end";
     if (!c->counters.taken)
         setup.remarks[n++] = "no sample was taken: the target did not run";
-    setup.remarks[n++] = "stacks are walked by frame pointers: code built without them shows "
-                         "fewer callers than it has";
+    if (!c->unwound)
+        setup.remarks[n++] = "stacks are walked by frame pointers: code built without them shows "
+                             "fewer callers than it has";
     r = quality_new(&setup, &c->quality);
     while (r == 0 && (s = profile_next(c->profile, &cursor)))
         quality_add(c->quality, c->scene, s);
@@ -399,6 +440,7 @@ int capture_new(struct context *ctx, struct request *request, void (*wake)(void 
     if (!c)
         return -ENOMEM;
     c->ctx = ctx;
+    ctx->captures++;
     c->wake = wake;
     c->data = data;
     c->asked_ns = now_ns();
@@ -426,6 +468,7 @@ void capture_free(struct capture *c)
         discovery_cancel(c->ctx->discovery, c->finding);
     source_free(c->tick);
     source_free(c->deadline);
+    unwind_free(c->unwind);
     if (c->probe)
         c->request.probe->close(c->probe);
     sideband_free(c->sideband);
@@ -436,6 +479,7 @@ void capture_free(struct capture *c)
     table_free(c->container_names);
     buf_free(&c->lines);
     request_free(&c->request);
+    c->ctx->captures--;
     free(c);
 }
 

@@ -43,6 +43,8 @@ struct capture {
     struct probe *probe;
     struct sideband *sideband;
     struct scene *scene;
+    struct unwind *unwind; /* NULL: by frame pointers */
+    bool unwound;          /* there was one */
     struct profile *profile;
     struct quality *quality;
     struct event_counters counters; /* as last read */

@@ -7,6 +7,7 @@
 
 #include "agent/agent.h"
 #include "agent/discovery.h"
+#include "agent/unwind.h"
 #include "base/loop.h"
 #include "nsresolve/resolve.h"
 
@@ -21,6 +22,9 @@ struct context {
     struct client *client;
     struct resolver *resolver;
     struct discovery *discovery;
+    struct unwind_rows *unwind_rows; /* made with the first capture; NULL: frame pointers only */
+    bool unwind_tried;
+    unsigned captures; /* under way */
     uint64_t started_ns;
     struct totals totals;
 };

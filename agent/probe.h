@@ -25,6 +25,7 @@ struct probe_setup {
     uint64_t period;    /* one sample every that many events, when frequency is 0 */
     uint64_t duration_ns;
     bool per_thread;
+    int unwind_rows_fd; /* the map of unwind rows, or -1: walk by frame pointers */
 };
 
 /* One row with its count since the probe began; borrowed during the call. Non-zero stops. */
@@ -57,6 +58,9 @@ struct probe_ops {
 
 /* The stack under that key. False when it is not (or no longer) there. */
 bool probe_stack(const struct probe *p, uint64_t key, struct event_stack *ret);
+
+/* The maps that tell its program how to unwind; false when it walks by frame pointers. */
+bool probe_unwind_fds(const struct probe *p, int *ranges_fd, int *processes_fd);
 
 /* Sums over all CPUs; first_ns is the earliest. */
 int probe_counters(const struct probe *p, struct event_counters *ret);

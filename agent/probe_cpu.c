@@ -26,6 +26,7 @@ struct cpu {
     int event_count;
     struct bpf_link **links;
     struct bpf_link *tracepoint;
+    struct bpf_link *on_fork, *on_exec; /* only when unwinding by tables */
 };
 
 static struct cpu *cpu_of(struct probe *p)
@@ -41,6 +42,8 @@ static void cpu_close(struct probe *p)
         return;
     c = cpu_of(p);
     bpf_link__destroy(c->tracepoint);
+    bpf_link__destroy(c->on_fork);
+    bpf_link__destroy(c->on_exec);
     for (int i = 0; i < c->event_count; i++) {
         if (c->links[i])
             bpf_link__destroy(c->links[i]); /* closes the event too */
@@ -77,9 +80,16 @@ static int load(struct cpu *c, const struct probe_setup *setup, struct err *e)
     c->bpf->rodata->filter_subsystem = filter.subsystem;
     c->bpf->rodata->filter_tgids = filter.tgids;
     c->bpf->rodata->per_thread = setup->per_thread;
+    c->bpf->rodata->unwind_enabled = setup->unwind_rows_fd >= 0;
+    r = probe_maps_use_unwind(c->bpf->maps.unwind_rows, c->bpf->maps.unwind_ranges,
+                              c->bpf->maps.unwind_processes, setup->unwind_rows_fd);
+    if (r < 0)
+        return r;
     if (getrandom((void *)&c->bpf->rodata->stack_seed, 8, GRND_NONBLOCK) != 8)
         c->bpf->rodata->stack_seed = (uintptr_t)c;
     probe_maps_size(c->bpf->maps.rows, c->bpf->maps.stacks, samples_expected(setup));
+    bpf_program__set_autoload(c->bpf->progs.on_sched_process_fork, setup->unwind_rows_fd >= 0);
+    bpf_program__set_autoload(c->bpf->progs.on_sched_process_exec, setup->unwind_rows_fd >= 0);
     bpf_program__set_autoload(c->bpf->progs.on_perf_event, !*setup->event.tracepoint);
     bpf_program__set_autoload(c->bpf->progs.on_raw_tracepoint, *setup->event.tracepoint);
 
@@ -90,6 +100,10 @@ static int load(struct cpu *c, const struct probe_setup *setup, struct err *e)
         return -EOPNOTSUPP;
     }
     probe_maps_init(&c->probe.maps, c->bpf->maps.rows, c->bpf->maps.stacks, c->bpf->maps.counters);
+    if (setup->unwind_rows_fd >= 0) {
+        c->probe.maps.ranges_fd = bpf_map__fd(c->bpf->maps.unwind_ranges);
+        c->probe.maps.processes_fd = bpf_map__fd(c->bpf->maps.unwind_processes);
+    }
     r = probe_filter_fill(setup->target, bpf_map__fd(c->bpf->maps.target_tgids));
     if (r < 0)
         return err_set(e, ERR_LIMIT, "the target has too many processes for -p");
@@ -169,6 +183,12 @@ static int cpu_start(struct probe *p, struct err *e)
 {
     struct cpu *c = cpu_of(p);
 
+    if (p->maps.ranges_fd >= 0) {
+        c->on_fork = bpf_program__attach(c->bpf->progs.on_sched_process_fork);
+        c->on_exec = bpf_program__attach(c->bpf->progs.on_sched_process_exec);
+        if (!c->on_fork || !c->on_exec)
+            return err_set(e, ERR_FAILED, "cannot follow forks and execs: %s", strerror(errno));
+    }
     if (*c->event.tracepoint)
         return start_tracepoint(c, e);
     for (int i = 0; i < c->event_count; i++) {

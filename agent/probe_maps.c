@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/probe_maps.h"
 
+#include "agent/unwind.h"
+
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <errno.h>
@@ -27,7 +29,31 @@ void probe_maps_init(struct probe_maps *m, struct bpf_map *rows, struct bpf_map 
         .stacks_fd = bpf_map__fd(stacks),
         .counters_fd = bpf_map__fd(counters),
         .rows_max = bpf_map__max_entries(rows),
+        .ranges_fd = -1,
+        .processes_fd = -1,
     };
+}
+
+int probe_maps_use_unwind(struct bpf_map *rows, struct bpf_map *ranges, struct bpf_map *processes,
+                          int rows_fd)
+{
+    int r;
+
+    if (rows_fd < 0)
+        return 0;
+    r = bpf_map__reuse_fd(rows, rows_fd);
+    if (r == 0)
+        r = bpf_map__set_max_entries(ranges, UNWIND_RANGES_MAX);
+    if (r == 0)
+        r = bpf_map__set_max_entries(processes, UNWIND_PROCESSES_MAX);
+    return r;
+}
+
+bool probe_unwind_fds(const struct probe *p, int *ranges_fd, int *processes_fd)
+{
+    *ranges_fd = p->maps.ranges_fd;
+    *processes_fd = p->maps.processes_fd;
+    return p->maps.ranges_fd >= 0;
 }
 
 /* Reads by batches; a map that changes meanwhile may show a row twice, which the reader bears

@@ -11,6 +11,7 @@
 /* The head of every struct probe. */
 struct probe_maps {
     int rows_fd, stacks_fd, counters_fd; /* borrowed from the BPF object */
+    int ranges_fd, processes_fd;         /* likewise; -1: by frame pointers */
     uint32_t rows_max;
 };
 
@@ -24,6 +25,11 @@ void probe_maps_size(struct bpf_map *rows, struct bpf_map *stacks, uint64_t samp
 /* After loading. */
 void probe_maps_init(struct probe_maps *m, struct bpf_map *rows, struct bpf_map *stacks,
                      struct bpf_map *counters);
+
+/* The maps of bpf/unwind.bpf.h: sized, and sharing the rows, before loading (rows_fd -1: not used).
+ */
+int probe_maps_use_unwind(struct bpf_map *rows, struct bpf_map *ranges, struct bpf_map *processes,
+                          int rows_fd);
 
 /* Calls fn for every row, and *count is how many there were. Returns 0 or -errno. */
 int probe_maps_read(const struct probe_maps *m, probe_row_fn fn, void *data, uint32_t *count);

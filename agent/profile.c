@@ -10,7 +10,7 @@
 
 /* Addresses of one stack, kept from its first row on: the kernel may forget it, rows may wait. */
 struct addresses {
-    uint32_t depth;
+    uint32_t depth, flags; /* enum event_stack_flags */
     uint64_t ip[];
 };
 
@@ -28,6 +28,7 @@ struct row {
 struct owner {
     uint32_t tgid, tid, ns_tgid, ns_tid;
     uint32_t user_depth, kernel_depth;
+    uint64_t flags; /* of the user's part */
     const char *container;
     char comm[EVENT_COMM_SIZE];
 };
@@ -92,7 +93,8 @@ static int keep_addresses(struct profile *p, struct probe *probe, uint64_t hash)
     a = malloc(size);
     if (!a)
         return -ENOSPC;
-    a->depth = (uint32_t)stack.depth;
+    a->depth = stack.depth;
+    a->flags = stack.flags;
     memcpy(a->ip, stack.ip, stack.depth * sizeof(a->ip[0]));
     if (table_put(p->addresses, &hash, sizeof(hash), a) < 0) {
         free(a);
@@ -178,6 +180,13 @@ static int add_locations(struct profile *p, const struct row *row, uint64_t hash
     return 0;
 }
 
+static uint32_t flags_of(const struct profile *p, uint64_t hash)
+{
+    const struct addresses *a = hash ? table_get(p->addresses, &hash, sizeof(hash)) : NULL;
+
+    return a ? a->flags : 0;
+}
+
 static struct owner owner_of(const struct profile *p, const struct event_key *key)
 {
     struct owner o = {0};
@@ -228,6 +237,7 @@ static void locate_row(struct profile *p, struct row *row)
         r = add_locations(p, row, row->key.user_stack, true, &owner.user_depth);
     if (r == 0)
         r = buf_error(&p->scratch);
+    owner.flags = flags_of(p, row->key.user_stack);
     if (r == 0) {
         memcpy(p->scratch.data, &owner, sizeof(owner));
         add_located(p, count);
@@ -260,7 +270,7 @@ void profile_locate(struct profile *p, bool last)
 
 static enum profile_shape shape_of(const struct owner *o, const struct frame *outermost)
 {
-    if (outermost && outermost->starts_thread)
+    if ((o->flags & EVENT_STACK_WHOLE) || (outermost && outermost->starts_thread))
         return SHAPE_WHOLE;
     if (o->user_depth >= EVENT_STACK_MAX || o->kernel_depth >= EVENT_STACK_MAX)
         return SHAPE_TRUNCATED;
@@ -274,6 +284,9 @@ static uint32_t real_depth(const struct profile *p, const struct owner *o,
 {
     uint32_t depth = o->user_depth + o->kernel_depth;
     bool started = false;
+
+    if (o->flags & EVENT_STACK_TABLES)
+        return depth;
 
     for (uint32_t i = o->kernel_depth; i < depth; i++) {
         const struct frame *f = scene_frame(p->setup.scene, locations[i]);
@@ -311,6 +324,7 @@ static int to_frames(struct profile *p, const struct owner *o, const uint32_t *l
         .tid = o->tid,
         .ns_tgid = o->ns_tgid,
         .ns_tid = o->ns_tid,
+        .by_tables = !!(o->flags & EVENT_STACK_TABLES),
         .frame_count = depth - skip,
     };
 

@@ -54,7 +54,9 @@ struct profile_stack {
     const char *container;               /* or NULL */
     uint32_t tgid, tid, ns_tgid, ns_tid; /* 0 unless asked for */
     enum profile_shape shape;
+    uint32_t by_tables; /* walked by unwind tables; 0: by frame pointers alone */
     uint32_t frame_count;
+    uint32_t padding; /* none: stacks are compared as bytes */
     uint32_t frames[];
 };
 

@@ -20,6 +20,7 @@ struct quality {
     struct quality_setup setup;
     uint64_t by_source[SOURCE_COUNT];
     uint64_t shapes[SHAPE_COUNT];
+    uint64_t by_tables; /* stacks */
     uint64_t frames, unnamed_frames;
     struct table *unnamed;
 };
@@ -68,6 +69,8 @@ static void add_unnamed(struct quality *q, const struct frame *f, uint64_t value
 void quality_add(struct quality *q, const struct scene *scene, const struct profile_stack *s)
 {
     q->shapes[s->shape] += s->value;
+    if (s->by_tables)
+        q->by_tables += s->value;
     for (uint32_t i = 0; i < s->frame_count; i++) {
         const struct frame *f = scene_frame_by_id(scene, s->frames[i]);
 
@@ -202,10 +205,10 @@ void quality_write(const struct quality *q, const struct profile *p, struct buf 
                  (unsigned long long)q->by_source[i]);
     buf_addf(out, "},\"unnamed\":%llu}", (unsigned long long)q->unnamed_frames);
     write_unnamed(q, out);
-    buf_addf(out, ",\"stacks\":{\"whole\":%llu,\"truncated\":%llu,\"broken\":%llu}",
-             (unsigned long long)q->shapes[SHAPE_WHOLE],
-             (unsigned long long)q->shapes[SHAPE_TRUNCATED],
-             (unsigned long long)q->shapes[SHAPE_BROKEN]);
+    buf_addf(
+        out, ",\"stacks\":{\"whole\":%llu,\"truncated\":%llu,\"broken\":%llu,\"by_tables\":%llu}",
+        (unsigned long long)q->shapes[SHAPE_WHOLE], (unsigned long long)q->shapes[SHAPE_TRUNCATED],
+        (unsigned long long)q->shapes[SHAPE_BROKEN], (unsigned long long)q->by_tables);
     if (s->first_sample_ns)
         buf_addf(out, ",\"first_sample_us\":%llu", (unsigned long long)s->first_sample_ns / 1000);
     buf_addf(out, ",\"sideband_lost\":%llu", (unsigned long long)s->sideband_lost);

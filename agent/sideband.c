@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define RING_PAGES 64u /* a power of two: 256 KiB on most machines */
-#define RECORD_BYTES_MAX 65536u
+#define PAUSE_NS (3 * NS_PER_MS)
 #define HELD_BYTES_MAX (32u << 20)
 
 struct ring {
@@ -29,7 +29,8 @@ struct ring {
 struct sideband {
     void (*full)(void *data);
     void *data;
-    bool narrow;
+    bool narrow, prompt;
+    struct source *pause; /* until which no ring is listened to */
     size_t page_size, ring_size;
     struct ring *rings;
     int ring_count;
@@ -71,17 +72,39 @@ struct body_lost {
     uint64_t id, lost;
 };
 
+static void listen_to_rings(struct sideband *sb, bool on)
+{
+    for (int i = 0; i < sb->ring_count; i++)
+        if (sb->rings[i].source)
+            source_set_events(sb->rings[i].source, on ? EPOLLIN : 0);
+}
+
+/* A storm of execs must not wake us for each record. */
 static void on_ring(void *data, uint32_t events _unused_)
 {
     struct ring *r = data;
+    struct sideband *sb = r->sideband;
 
-    r->sideband->full(r->sideband->data);
+    if (sb->prompt) {
+        listen_to_rings(sb, false);
+        source_arm(sb->pause, now_ns() + PAUSE_NS);
+    }
+    sb->full(sb->data);
+}
+
+static void on_pause_over(void *data)
+{
+    struct sideband *sb = data;
+
+    listen_to_rings(sb, true);
+    sb->full(sb->data);
 }
 
 void sideband_free(struct sideband *sb)
 {
     if (!sb)
         return;
+    source_free(sb->pause);
     for (int i = 0; i < sb->ring_count; i++) {
         source_free(sb->rings[i].source);
         if (sb->rings[i].page)
@@ -121,7 +144,7 @@ static int open_ring(struct sideband *sb, struct loop *loop, struct ring *r, int
         .use_clockid = 1,
         .clockid = CLOCK_MONOTONIC,
         .watermark = 1,
-        .wakeup_watermark = (uint32_t)(sb->ring_size / 4),
+        .wakeup_watermark = sb->prompt ? 1 : (uint32_t)(sb->ring_size / 4),
     };
     void *page;
 
@@ -154,7 +177,7 @@ static int open_rings(struct sideband *sb, struct loop *loop, const int *cpus, i
 }
 
 /* A fresh one with all rings open. */
-static int make(struct loop *loop, int cgroup_fd, void (*full)(void *data), void *data,
+static int make(struct loop *loop, int cgroup_fd, bool prompt, void (*full)(void *data), void *data,
                 struct sideband **ret)
 {
     _cleanup_(sideband_freep) struct sideband *sb = calloc(1, sizeof(*sb));
@@ -168,30 +191,33 @@ static int make(struct loop *loop, int cgroup_fd, void (*full)(void *data), void
     sb->full = full;
     sb->data = data;
     sb->narrow = cgroup_fd >= 0;
+    sb->prompt = prompt;
     sb->page_size = (size_t)sysconf(_SC_PAGESIZE);
     sb->ring_size = RING_PAGES * sb->page_size;
     sb->rings = calloc((size_t)count, sizeof(*sb->rings));
     if (!sb->rings)
         return -ENOMEM;
-    r = open_rings(sb, loop, cpus, count, cgroup_fd);
+    r = loop_add_timer(loop, on_pause_over, sb, &sb->pause);
+    if (r == 0)
+        r = open_rings(sb, loop, cpus, count, cgroup_fd);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(sb);
     return 0;
 }
 
-int sideband_new(struct loop *loop, const char *cgroup_dir, void (*full)(void *data), void *data,
-                 struct sideband **ret, struct err *e)
+int sideband_new(struct loop *loop, const char *cgroup_dir, bool prompt, void (*full)(void *data),
+                 void *data, struct sideband **ret, struct err *e)
 {
     _cleanup_close_ int cgroup_fd = -1;
     int r;
 
     if (cgroup_dir)
         cgroup_fd = open(cgroup_dir, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-    r = make(loop, cgroup_fd, full, data, ret);
+    r = make(loop, cgroup_fd, prompt, full, data, ret);
     /* 6.1 answers ENOENT for cgroups without a controller: follow the host instead. */
     if (r < 0 && cgroup_fd >= 0)
-        r = make(loop, -1, full, data, ret);
+        r = make(loop, -1, prompt, full, data, ret);
     if (r < 0) {
         err_set(e, ERR_UNSUPPORTED, "cannot follow processes by perf's side-band: %s",
                 strerror(-r));

@@ -13,9 +13,10 @@ struct sideband;
 
 /* cgroup_dir: only processes of this v2 cgroup, or NULL for the whole host. Where the kernel cannot
  * narrow it down, the whole host is followed. Recording starts at once. full is called from the
- * loop when the rings want to be read. */
-int sideband_new(struct loop *loop, const char *cgroup_dir, void (*full)(void *data), void *data,
-                 struct sideband **ret, struct err *e);
+ * loop when the rings want to be read: as they fill, or (prompt) within milliseconds of any record.
+ */
+int sideband_new(struct loop *loop, const char *cgroup_dir, bool prompt, void (*full)(void *data),
+                 void *data, struct sideband **ret, struct err *e);
 void sideband_free(struct sideband *sb);
 DEFINE_FREEP(struct sideband, sideband_free)
 

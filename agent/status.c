@@ -40,13 +40,16 @@ static void add_caches(const struct context *ctx, struct buf *out)
 
     resolver_get_stats(ctx->resolver, &r);
     discovery_get_stats(ctx->discovery, &d);
-    buf_addf(out,
-             ",\"caches\":{\"symbol_tables\":%llu,\"symbol_bytes\":%llu,\"symbol_budget\":%llu,"
-             "\"hits\":%llu,\"misses\":%llu,\"evicted\":%llu,\"kernel_bytes\":%llu,"
-             "\"state_files\":%llu,\"containers\":%llu}",
-             (ull)r.cache.entries, (ull)r.cache.bytes, (ull)r.cache.budget, (ull)r.cache.hits,
-             (ull)r.cache.misses, (ull)r.cache.evicted, (ull)r.kernel_bytes, (ull)d.files,
-             (ull)d.containers);
+    buf_addf(
+        out,
+        ",\"caches\":{\"symbol_tables\":%llu,\"symbol_bytes\":%llu,\"symbol_budget\":%llu,"
+        "\"hits\":%llu,\"misses\":%llu,\"evicted\":%llu,\"unwind_tables\":%llu,\"unwind_rows\":%llu,"
+        "\"unwind_rows_max\":%llu,\"unwind_refused\":%llu,\"kernel_bytes\":%llu,"
+        "\"state_files\":%llu,\"containers\":%llu}",
+        (ull)r.cache.entries, (ull)r.cache.bytes, (ull)r.cache.budget, (ull)r.cache.hits,
+        (ull)r.cache.misses, (ull)r.cache.evicted, (ull)r.unwinds.tables, (ull)r.unwinds.rows,
+        (ull)r.unwinds.rows_max, (ull)r.unwinds.refused, (ull)r.kernel_bytes, (ull)d.files,
+        (ull)d.containers);
 }
 
 static void add_child(const struct context *ctx, enum client_peer peer, const char *name, int pid,

@@ -6,7 +6,7 @@
  * apart.
  */
 #include "bpf/filter.bpf.h"
-#include "bpf/stack.bpf.h"
+#include "bpf/unwind.bpf.h"
 
 const volatile __u8 per_thread = 0;
 
@@ -28,17 +28,31 @@ static __always_inline void fill_key(struct event_key *key)
     bpf_get_current_comm(key->comm, sizeof(key->comm));
 }
 
+/* The user's part: by tables where the agent has told of them. Returns as stack_store(). */
+static __always_inline int take_user_stack(void *ctx, struct bpf_perf_event_data *perf, __u64 *ret)
+{
+    __u32 zero = 0;
+    struct event_stack *stack;
+
+    if (!unwind_enabled)
+        return stack_take(ctx, BPF_F_USER_STACK, 0, ret);
+    if (unwind(perf) < 0)
+        return stack_take(ctx, BPF_F_USER_STACK, EVENT_STACK_NO_TABLE, ret);
+    stack = bpf_map_lookup_elem(&scratch, &zero);
+    return stack ? stack_store(stack, ret) : 1 + EVENT_LOST_BUSY;
+}
+
 /* Returns 0, or which loss it was, plus one. */
-static __always_inline int count(void *ctx, __u64 now)
+static __always_inline int count(void *ctx, struct bpf_perf_event_data *perf, __u64 now)
 {
     struct event_value first = {.count = 1, .first_ns = now, .last_ns = now}, *value;
     struct event_key key = {};
     long error;
     int lost;
 
-    lost = stack_take(ctx, BPF_F_USER_STACK, &key.user_stack);
+    lost = take_user_stack(ctx, perf, &key.user_stack);
     if (!lost)
-        lost = stack_take(ctx, 0, &key.kernel_stack);
+        lost = stack_take(ctx, 0, 0, &key.kernel_stack);
     if (lost)
         return lost;
     fill_key(&key);
@@ -57,7 +71,7 @@ static __always_inline int count(void *ctx, __u64 now)
     return 0;
 }
 
-static __always_inline int sample(void *ctx)
+static __always_inline int sample(void *ctx, struct bpf_perf_event_data *perf)
 {
     __u32 zero = 0;
     struct event_counters *c = bpf_map_lookup_elem(&counters, &zero);
@@ -73,7 +87,7 @@ static __always_inline int sample(void *ctx)
     if (!c->first_ns)
         c->first_ns = now;
     c->taken++;
-    lost = count(ctx, now);
+    lost = count(ctx, perf, now);
     if (lost > 0 && lost <= EVENT_LOST_COUNT)
         c->lost[lost - 1]++;
     c->run_ns += bpf_ktime_get_ns() - now;
@@ -83,13 +97,13 @@ static __always_inline int sample(void *ctx)
 SEC("perf_event")
 int on_perf_event(struct bpf_perf_event_data *ctx)
 {
-    return sample(ctx);
+    return sample(ctx, ctx);
 }
 
 SEC("raw_tracepoint")
 int on_raw_tracepoint(void *ctx)
 {
-    return sample(ctx);
+    return sample(ctx, NULL);
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -10,10 +10,14 @@
 #ifdef __BPF__
 typedef __u64 event_u64;
 typedef __u32 event_u32;
+typedef __u8 event_u8;
+typedef __s16 event_s16;
 #else
 #include <stdint.h>
 typedef uint64_t event_u64;
 typedef uint32_t event_u32;
+typedef uint8_t event_u8;
+typedef int16_t event_s16;
 #endif
 
 /* What the kernel's own walker allows (kernel.perf_event_max_stack). */
@@ -23,9 +27,17 @@ typedef uint32_t event_u32;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic error "-Wpadded"
 
+enum event_stack_flags {
+    EVENT_STACK_WHOLE = 1,     /* the unwinder reached the start of the thread */
+    EVENT_STACK_TABLES = 2,    /* walked by unwind tables, frame pointers where there are none */
+    EVENT_STACK_NO_TABLE = 4,  /* by frame pointers alone: the tables were not there yet */
+    EVENT_STACK_BAD_FRAME = 8, /* ended where no rule led on, or memory could not be read */
+};
+
 /* Addresses of one stack, innermost first. Keyed by their hash. */
 struct event_stack {
-    event_u64 depth;
+    event_u32 depth;
+    event_u32 flags; /* enum event_stack_flags */
     event_u64 ip[EVENT_STACK_MAX];
 };
 
@@ -64,11 +76,35 @@ struct event_counters {
     event_u64 first_ns;
 };
 
+/* A mapped range of a process and where its unwind rows are. */
+struct event_range {
+    event_u64 start, end;   /* addresses */
+    event_u64 bias;         /* address - bias = pc of the rows */
+    event_u32 first, count; /* rows; count 0: not there yet */
+};
+
+/* The ranges of a process, sorted by start. */
+struct event_process {
+    event_u32 first, count;
+};
+
+/* One rule; see nsresolve/unwindtab.h. */
+struct event_row {
+    event_u32 pc;
+    event_u8 kind;
+    event_u8 rbp;     /* 0: unchanged; n: saved at CFA - 8n */
+    event_s16 offset; /* CFA = register + 8 * offset */
+};
+
 #pragma GCC diagnostic pop
+
+#define EVENT_RANGES_PER_PROCESS_MAX 1024
 
 _Static_assert(sizeof(struct event_stack) == 1024, "event_stack");
 _Static_assert(sizeof(struct event_key) == 72, "event_key");
 _Static_assert(sizeof(struct event_value) == 24, "event_value");
+_Static_assert(sizeof(struct event_range) == 32, "event_range");
+_Static_assert(sizeof(struct event_row) == 8, "event_row");
 _Static_assert(sizeof(struct event_counters) == 56, "event_counters");
 
 /* How the kernel decides whether a task belongs to the target. */

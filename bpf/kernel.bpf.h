@@ -53,8 +53,15 @@ struct css_set {
     struct cgroup *dfl_cgrp;
 };
 
+/* The user's registers as the kernel saved them on x86-64; user space's headers spell them
+ * otherwise. */
+struct pt_regs___kernel {
+    unsigned long ip, sp, bp;
+};
+
 struct task_struct {
     int pid, tgid;
+    unsigned int flags;
     __u64 start_boottime;
     __u64 self_exec_id;
     struct task_struct *group_leader;

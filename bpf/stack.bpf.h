@@ -20,7 +20,7 @@ struct {
 
 static __always_inline __u64 stack_hash(const struct event_stack *stack)
 {
-    __u64 hash = stack_seed ^ stack->depth;
+    __u64 hash = stack_seed ^ stack->depth ^ (__u64)stack->flags << 32;
 
     for (__u32 i = 0; i < EVENT_STACK_MAX; i++) {
         if (i >= stack->depth)
@@ -50,7 +50,7 @@ static __always_inline int stack_store(const struct event_stack *stack, __u64 *r
 /* Walks the stack of the current task by frame pointers (flags: 0 for the kernel's part,
  * BPF_F_USER_STACK for the user's) and stores it. *ret is 0 for an empty part.
  * Returns as stack_store(). */
-static __always_inline int stack_take(void *ctx, __u64 flags, __u64 *ret)
+static __always_inline int stack_take(void *ctx, __u64 flags, __u32 stack_flags, __u64 *ret)
 {
     __u32 zero = 0;
     struct event_stack *stack = bpf_map_lookup_elem(&scratch, &zero);
@@ -63,5 +63,6 @@ static __always_inline int stack_take(void *ctx, __u64 flags, __u64 *ret)
     if (bytes <= 0)
         return 0;
     stack->depth = (__u64)bytes / sizeof(stack->ip[0]);
+    stack->flags = stack_flags;
     return stack_store(stack, ret);
 }

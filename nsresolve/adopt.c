@@ -181,6 +181,7 @@ static void merge(struct scene *s, struct snapshot *shot)
         return;
     fill_image(shot, p, image);
     image->complete = true;
+    p->changed = true;
 }
 
 void adopt_merge(struct scene *s, uint64_t until_ns)

@@ -33,7 +33,12 @@ struct file {
     enum wire_status parse_status;
     struct cache_entry *table;   /* NULL: none yet, or parse_status says why not */
     struct debugfile *debugfile; /* the search, and what it found */
+
+    bool rules_asked;
+    const struct unwind_entry *rules; /* NULL: not known yet */
 };
+
+static void want_rules(struct file *f);
 
 /* One collected wish. */
 struct wish {
@@ -43,9 +48,7 @@ struct wish {
 };
 
 struct files {
-    struct asks *asks;
-    struct cache *cache;
-    int vdso_fd;
+    struct files_setup setup;
     struct table *by_id;
     struct wish *wishes;
     size_t wish_count, wish_allocated;
@@ -71,15 +74,13 @@ static void file_free(void *data)
     free(f);
 }
 
-int files_new(struct asks *asks, struct cache *cache, int vdso_fd, struct files **ret)
+int files_new(const struct files_setup *setup, struct files **ret)
 {
     _cleanup_(files_freep) struct files *fs = calloc(1, sizeof(*fs));
 
     if (!fs || table_new(&fs->by_id, file_free) < 0)
         return -ENOMEM;
-    fs->asks = asks;
-    fs->cache = cache;
-    fs->vdso_fd = vdso_fd;
+    fs->setup = *setup;
     *ret = TAKE_PTR(fs);
     return 0;
 }
@@ -129,6 +130,8 @@ struct file *files_obtain(struct files *fs, uint64_t dev, uint64_t ino, const ch
         file_free(f);
         return NULL;
     }
+    if (kind == FILE_KIND_VDSO)
+        want_rules(f);
     return f;
 }
 
@@ -185,6 +188,7 @@ static void take_opened(struct file *f, const struct wire_opened_item *item, str
     f->pin = pin_ref(pin);
     if (f->table_state == TABLE_WANTED)
         parse_next(f);
+    want_rules(f);
 }
 
 static enum file_reason reason_of_status(enum wire_status status)
@@ -253,7 +257,7 @@ static void send_batch(struct files *fs, const struct wish *wishes, size_t count
     }
     if (b && buf_error(&payload) == 0) {
         b->pin = pin_ref(pin);
-        if (asks_ask(fs->asks, WIRE_OPEN, pin->info.mount_ns, payload.data, payload.size,
+        if (asks_ask(fs->setup.asks, WIRE_OPEN, pin->info.mount_ns, payload.data, payload.size,
                      has_proc ? fds : &fds[1], has_proc ? 2 : 1, on_opened, b) == 0)
             return;
         pin_unref(pin);
@@ -294,7 +298,7 @@ static void search_debug_file(struct file *f)
     f->table_state = TABLE_DONE;
     if (!t || f->kind != FILE_KIND_ELF || (symtab_header(t)->flags & SYMTAB_HAS_SYMTAB))
         return;
-    debugfile_search(f->files->asks, f->files->cache, f->pin, f->path, symtab_header(t),
+    debugfile_search(f->files->setup.asks, f->files->setup.cache, f->pin, f->path, symtab_header(t),
                      &f->debugfile);
 }
 
@@ -309,7 +313,7 @@ static void on_parsed(void *data, enum wire_status status, int *memfd)
     /* A busy or lost parser says nothing about the file: remember only what the file did. */
     if (status == WIRE_OK || status == WIRE_TIMEOUT || status == WIRE_CRASHED ||
         status == WIRE_MALFORMED || status == WIRE_TOO_BIG)
-        f->table = cache_put(f->files->cache, &f->identity, t, status);
+        f->table = cache_put(f->files->setup.cache, &f->identity, t, status);
     search_debug_file(f);
 }
 
@@ -317,16 +321,16 @@ static void on_parsed(void *data, enum wire_status status, int *memfd)
 static void parse_next(struct file *f)
 {
     struct wire_parse_elf request = {.flags = f->kind == FILE_KIND_VDSO ? WIRE_ELF_VDSO : 0};
-    int fd = f->kind == FILE_KIND_VDSO ? f->files->vdso_fd : f->fd;
+    int fd = f->kind == FILE_KIND_VDSO ? f->files->setup.vdso_fd : f->fd;
 
-    f->table = cache_get(f->files->cache, &f->identity);
+    f->table = cache_get(f->files->setup.cache, &f->identity);
     if (f->table) {
         search_debug_file(f);
         return;
     }
     f->table_state = TABLE_ASKED;
-    if (asks_parse(f->files->asks, WIRE_PARSE_ELF, f->pin ? f->pin->info.mount_ns : 0, &request,
-                   sizeof(request), fd, on_parsed, f) < 0) {
+    if (asks_parse(f->files->setup.asks, WIRE_PARSE_ELF, f->pin ? f->pin->info.mount_ns : 0,
+                   &request, sizeof(request), fd, on_parsed, f) < 0) {
         f->parse_status = WIRE_LOST;
         f->table_state = TABLE_DONE;
     }
@@ -337,8 +341,54 @@ void files_sampled(struct files *fs, struct file *f)
     if (f->table_state != TABLE_NONE || f->kind == FILE_KIND_ANONYMOUS)
         return;
     f->table_state = TABLE_WANTED;
-    if (f->open_state == OPEN_DONE || (f->kind == FILE_KIND_VDSO && fs->vdso_fd >= 0))
+    if (f->open_state == OPEN_DONE || (f->kind == FILE_KIND_VDSO && fs->setup.vdso_fd >= 0))
         parse_next(f);
+}
+
+/* ---- unwind rules ---- */
+
+static void on_rules(void *data, enum wire_status status, int *memfd)
+{
+    struct file *f = data;
+    struct files_setup *setup = &f->files->setup;
+    struct unwindtab *t = NULL;
+
+    if (status == WIRE_OK && unwindtab_open(*memfd, &t) < 0)
+        t = NULL;
+    /* Another capture may have been faster. */
+    f->rules = unwinds_get(setup->unwinds, &f->identity);
+    if (f->rules)
+        unwindtab_free(t);
+    else
+        f->rules = unwinds_put(setup->unwinds, &f->identity, t);
+    setup->changed(setup->data);
+}
+
+/* The file is open: gets its rules, before anybody waits for them. */
+static void want_rules(struct file *f)
+{
+    struct files_setup *setup = &f->files->setup;
+    int fd = f->kind == FILE_KIND_VDSO ? setup->vdso_fd : f->fd;
+
+    if (!setup->unwinds || f->rules_asked || fd < 0)
+        return;
+    f->rules_asked = true;
+    f->rules = unwinds_get(setup->unwinds, &f->identity);
+    if (f->rules)
+        setup->changed(setup->data);
+    else
+        asks_parse(setup->asks, WIRE_PARSE_UNWIND, f->pin ? f->pin->info.mount_ns : 0, NULL, 0, fd,
+                   on_rules, f);
+}
+
+enum file_rules file_rules(const struct file *f, const struct unwind_entry **entry)
+{
+    *entry = f->rules;
+    if (f->rules)
+        return FILE_RULES_READY;
+    if (f->kind == FILE_KIND_ANONYMOUS || f->open_state == OPEN_REFUSED)
+        return FILE_RULES_NONE;
+    return FILE_RULES_AWAITED;
 }
 
 static enum frame_reason no_table(const struct file *f, const char **detail)

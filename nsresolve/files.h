@@ -12,6 +12,7 @@
 #include "nsresolve/cache.h"
 #include "nsresolve/frame.h"
 #include "nsresolve/processes.h"
+#include "nsresolve/unwinds.h"
 
 struct files;
 struct file;
@@ -22,8 +23,19 @@ enum file_kind {
     FILE_KIND_ANONYMOUS, /* memory without a file, or a memfd: code made at run time */
 };
 
-/* vdso_fd: the image of our own vdso in a memfd, or -1; borrowed. */
-int files_new(struct asks *asks, struct cache *cache, int vdso_fd, struct files **ret);
+/* unwinds may be NULL: then no unwind tables are made. changed is called when the unwind table of a
+ * file that is in use became known. vdso_fd: the image of our own vdso in a memfd, or -1; borrowed.
+ */
+struct files_setup {
+    struct asks *asks;
+    struct cache *cache;
+    struct unwinds *unwinds;
+    int vdso_fd;
+    void (*changed)(void *data);
+    void *data;
+};
+
+int files_new(const struct files_setup *setup, struct files **ret);
 void files_free(struct files *fs);
 DEFINE_FREEP(struct files, files_free)
 
@@ -59,6 +71,16 @@ struct file_symbol {
  * words to it or NULL. *vaddr gets the ELF address when it is known, else the offset. */
 enum frame_reason file_symbol(const struct file *f, uint64_t offset, struct file_symbol *ret,
                               uint64_t *vaddr, const char **detail);
+
+/* What is known of the rules to unwind through a file. */
+enum file_rules {
+    FILE_RULES_AWAITED, /* being made */
+    FILE_RULES_NONE,    /* there are none, or there will be none */
+    FILE_RULES_READY,
+};
+
+/* Ready: *entry is borrowed from the unwinds. */
+enum file_rules file_rules(const struct file *f, const struct unwind_entry **entry);
 
 /* Build ID of the file, once parsed. Returns its size, 0 when unknown. */
 size_t file_build_id(const struct file *f, const uint8_t **ret);

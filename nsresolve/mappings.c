@@ -227,6 +227,12 @@ const struct mapping *mappings_find(const struct mappings *m, uint64_t addr, uin
     return NULL;
 }
 
+const struct mapping *mappings_live(const struct mappings *m, size_t *count)
+{
+    *count = m->live_count;
+    return m->live;
+}
+
 size_t mappings_count(const struct mappings *m)
 {
     return m->live_count;

@@ -45,4 +45,7 @@ int mappings_fill_from(struct mappings **m, const struct mappings *from, uint64_
 /* The mapping that covered addr at time_ns, or NULL. Borrowed until the next change. */
 const struct mapping *mappings_find(const struct mappings *m, uint64_t addr, uint64_t time_ns);
 
+/* The live mappings, sorted by start; borrowed until the next change. */
+const struct mapping *mappings_live(const struct mappings *m, size_t *count);
+
 size_t mappings_count(const struct mappings *m); /* live ones */

@@ -89,6 +89,7 @@ static void begin_image(struct process *p, struct mappings *mappings, uint64_t t
     }
     p->images[p->image_count++] =
         (struct image){.mappings = mappings, .born_ns = time_ns, .complete = complete};
+    p->changed = true;
 }
 
 /* A new life with an empty image; earlier lives of the same tgid stay behind it. */
@@ -173,6 +174,7 @@ int processes_mmap(struct processes *ps, uint32_t tgid, const struct mapping *ma
 
     if (!p)
         return -ENOMEM;
+    p->changed = true;
     return mappings_add(&p->images[p->image_count - 1].mappings, mapping);
 }
 
@@ -252,6 +254,11 @@ void processes_prune(struct processes *ps, uint64_t before_ns)
         if (p->died_ns && p->died_ns < before_ns && !is_awaited(p, before_ns))
             table_remove(ps->by_tgid, key, key_size);
     }
+}
+
+struct process *processes_next(const struct processes *ps, size_t *cursor)
+{
+    return table_next(ps->by_tgid, cursor, NULL, NULL);
 }
 
 size_t processes_count(const struct processes *ps)

@@ -45,8 +45,10 @@ struct process {
     struct pin *pin;           /* its own, or NULL */
     struct pin *root;          /* its own or inherited; NULL when unknown */
     enum adoption adoption;
-    uint32_t parent;                         /* tgid that it was forked from; 0: not seen */
-    bool relevant;                           /* sampled, or descends from one that was */
+    bool changed;    /* its mappings, since processes_next_changed() said so */
+    bool told;       /* of the scene: the program knows ranges of it */
+    uint32_t parent; /* tgid that it was forked from; 0: not seen */
+    bool relevant;   /* sampled, or descends from one that was */
     struct image images[PROCESS_IMAGES_MAX]; /* oldest first */
     unsigned image_count;
     void *jit;                /* of the resolver: perf map of this process, borrowed */
@@ -84,7 +86,11 @@ struct image *process_image(struct process *p, uint64_t time_ns);
  * fills its first image from the parent's. False when the parent is not known well enough. */
 bool process_inherit(const struct processes *ps, struct process *p);
 
-/* Forgets lives that ended before that time; sampled ones that are not known yet stay 2 s longer. */
+/* Forgets lives that ended before that time; sampled ones that are not known yet stay 2 s longer.
+ */
 void processes_prune(struct processes *ps, uint64_t before_ns);
+
+/* Iterates over the last life of every process; start with *cursor = 0. */
+struct process *processes_next(const struct processes *ps, size_t *cursor);
 
 size_t processes_count(const struct processes *ps);

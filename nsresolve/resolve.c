@@ -62,13 +62,28 @@ void resolver_free(struct resolver *r)
         return;
     kernel_free(r->kernel);
     cache_free(r->cache);
+    unwinds_free(r->unwinds);
     if (r->vdso_fd >= 0)
         close(r->vdso_fd);
     free(r);
 }
 
+int resolver_use_rows(struct resolver *r, void *rows, uint32_t rows_max)
+{
+    return unwinds_new(rows, rows_max, &r->unwinds);
+}
+
+void resolver_make_room(struct resolver *r)
+{
+    if (r->unwinds)
+        unwinds_make_room(r->unwinds);
+}
+
 void resolver_get_stats(const struct resolver *r, struct resolver_stats *ret)
 {
+    ret->unwinds = (struct unwinds_stats){0};
+    if (r->unwinds)
+        unwinds_get_stats(r->unwinds, &ret->unwinds);
     cache_get_stats(r->cache, &ret->cache);
     ret->kernel_bytes = kernel_bytes(r->kernel);
 }
@@ -85,6 +100,13 @@ static void on_idle(void *data)
         fn(s->when_idle_data);
 }
 
+static void on_rules_changed(void *data)
+{
+    struct scene *s = data;
+
+    s->rules_changed = true;
+}
+
 int scene_new(struct resolver *r, uint32_t init_pid, bool addresses, struct scene **ret)
 {
     _cleanup_(scene_freep) struct scene *s = calloc(1, sizeof(*s));
@@ -98,7 +120,13 @@ int scene_new(struct resolver *r, uint32_t init_pid, bool addresses, struct scen
     if (error == 0)
         error = processes_new(&s->processes);
     if (error == 0)
-        error = files_new(s->asks, r->cache, r->vdso_fd, &s->files);
+        error = files_new(&(struct files_setup){.asks = s->asks,
+                                                .cache = r->cache,
+                                                .unwinds = r->unwinds,
+                                                .vdso_fd = r->vdso_fd,
+                                                .changed = on_rules_changed,
+                                                .data = s},
+                          &s->files);
     if (error == 0)
         error = table_new(&s->location_ids, NULL);
     if (error < 0)
@@ -231,8 +259,8 @@ enum scene_readiness scene_process(struct scene *s, uint32_t tgid, uint64_t star
 {
     struct process *p = processes_at(s->processes, tgid, time_ns);
 
-    if (p)
-        p->relevant = true;
+    if (p && !p->relevant)
+        p->relevant = p->changed = true;
     if (p && process_image(p, time_ns)->complete)
         return SCENE_READY;
     if (!p)

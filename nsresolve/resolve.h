@@ -13,6 +13,7 @@
 #include "nsresolve/cache.h"
 #include "nsresolve/client.h"
 #include "nsresolve/frame.h"
+#include "nsresolve/unwinds.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,7 +27,16 @@ int resolver_new(struct client *client, int kallsyms_fd, int modules_fd, size_t 
 void resolver_free(struct resolver *r);
 DEFINE_FREEP(struct resolver, resolver_free)
 
+/* Memory for unwind rows, which captures' programs read; borrowed for the resolver's life. Without
+ * it, or after an error, no tables are made. */
+int resolver_use_rows(struct resolver *r, void *rows, uint32_t rows_max);
+
+/* Called before the first capture of several begins: forgets unwind tables when little room is
+ * left. */
+void resolver_make_room(struct resolver *r);
+
 struct resolver_stats {
+    struct unwinds_stats unwinds;
     struct cache_stats cache;
     uint64_t kernel_bytes;
 };
@@ -69,6 +79,18 @@ void scene_be_choosy(struct scene *s);
 /* All records up to until_ns were fed: snapshots from before can be merged, files be asked for, and
  * processes that ended before keep_ns be forgotten. */
 void scene_advance(struct scene *s, uint64_t until_ns, uint64_t keep_ns);
+
+/* A mapped range and its unwind rows, as the capture's program wants to know them. */
+struct scene_range {
+    uint64_t start, end, bias;
+    uint32_t first, count; /* count 0: the rules are still awaited */
+};
+
+/* Calls fn for every process whose ranges changed since the last call, sorted by start; none:
+ * forget the process. */
+typedef void (*scene_ranges_fn)(void *data, uint32_t tgid, const struct scene_range *ranges,
+                                size_t count);
+void scene_changed_ranges(struct scene *s, scene_ranges_fn fn, void *data);
 
 /* ---- while it runs: samples ---- */
 

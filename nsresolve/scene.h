@@ -17,6 +17,7 @@ struct resolver {
     struct client *client;
     struct kernel *kernel;
     struct cache *cache;
+    struct unwinds *unwinds; /* NULL: frame pointers only */
     int vdso_fd;
 };
 
@@ -54,6 +55,7 @@ struct scene {
     struct snapshot *snapshots;
     struct pin *init; /* root of last resort; NULL until pinned, or for good */
     bool addresses, choosy;
+    bool rules_changed; /* of some file: every process's ranges are to be told again */
 
     struct location *locations;
     uint32_t location_count, location_allocated;

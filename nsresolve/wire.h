@@ -26,6 +26,8 @@ enum wire_op {
     WIRE_PARSE_PERFMAP, /* perf map -> symbol table */
     WIRE_DEMANGLE,      /* NUL-terminated names -> as many NUL-terminated names, in order, each
                          * led by its language: 'c' left as it was, '+' C++, 'r' Rust */
+    WIRE_PARSE_UNWIND,  /* ELF file -> unwind table (unwindtab.h) */
+    WIRE_PARSE_UNWIND,  /* ELF file -> unwind table (unwindtab.h) */
     WIRE_OP_COUNT,
 };
 
