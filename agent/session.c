@@ -199,13 +199,18 @@ static int begin(struct session *s, struct request *r, struct err *e)
     return err_set(e, ERR_USAGE, "'stop' ends a capture on the same connection: there is none");
 }
 
+static int too_big(struct err *e)
+{
+    return err_set(e, ERR_USAGE, "a request may have at most %d bytes", PROTO_REQUEST_MAX);
+}
+
 static void handle_line(struct session *s, const char *line, size_t size)
 {
     struct request r = {0};
     struct err e = {0};
     int error;
 
-    error = request_parse(line, size, &r, &e);
+    error = size > PROTO_REQUEST_MAX ? too_big(&e) : request_parse(line, size, &r, &e);
     if (error == 0 && s->asked) {
         if (r.op != REQUEST_STOP || !s->capture)
             error = err_set(&e, ERR_USAGE,
@@ -241,7 +246,7 @@ static void handle_input(struct session *s)
     if (!s->finishing && s->in.size > PROTO_REQUEST_MAX) {
         struct err e = {0};
 
-        err_set(&e, ERR_USAGE, "a request may have at most %d bytes", PROTO_REQUEST_MAX);
+        too_big(&e);
         write_error(s, &e);
     }
     if (s->finishing) {
