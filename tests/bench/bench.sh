@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # What Porthole costs, beside its peers, in one run on one machine: make bench, or
-# tests/bench/bench.sh [SECTION…] with sections idle cost latency throughput symbols render.
+# tests/bench/bench.sh [SECTION…] with sections idle cost latency throughput symbols render many.
 #
 # Rounds are interleaved and medians are shown. A peer that is missing says so in its row. The table
 # is also left in build/bench/SECTION.txt. ROUNDS (3) and TIME (10 s a capture) may be set.
@@ -242,7 +242,11 @@ section_render() {
     rm -f "$T"/big.*
 }
 
-[ $# -gt 0 ] || set -- idle cost latency throughput symbols render
+section_many() {
+    "$BENCH/many.sh"
+}
+
+[ $# -gt 0 ] || set -- idle cost latency throughput symbols render many
 for section in "$@"; do
     [ "$(type -t "section_$section")" = function ] || { echo "no section '$section'" >&2 && exit 2; }
     printf '\n== %s\n' "$section"
