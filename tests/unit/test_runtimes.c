@@ -85,8 +85,8 @@ static void cri_annotations_name_pod_namespace_and_container(void **state)
         "\"io.kubernetes.cri.container-name\":\"app\",\"io.kubernetes.cri.image-name\":\"r/app:1\","
         "\"io.kubernetes.cri.sandbox-id\":\"s\",\"io.kubernetes.cri.sandbox-name\":\"web-0\","
         "\"io.kubernetes.cri.sandbox-namespace\":\"shop\","
-        "\"io.kubernetes.cri.sandbox-uid\":\"u-1\"},\"linux\":{\"cgroupsPath\":\"/kubepods/pod1/" HEX64
-        "\"}}";
+        "\"io.kubernetes.cri.sandbox-uid\":\"u-1\"},"
+        "\"linux\":{\"cgroupsPath\":\"/kubepods/pod1/" HEX64 "\"}}";
     static const char *const sandbox =
         "{\"annotations\":{\"io.kubernetes.cri.container-type\":\"sandbox\","
         "\"io.kubernetes.cri.sandbox-name\":\"web-0\"}}";
