@@ -114,6 +114,8 @@ static int check_nested(struct scan *s)
             r = check_nested(s);
         } else if (c == '-' || (c >= '0' && c <= '9')) {
             r = check_number(s);
+        } else if (c == 'N' || c == 'I') {
+            r = err_set(s->e, ERR_USAGE, "not JSON: NaN and Infinity are no numbers");
         } else {
             key |= object && c == ',';
             s->at++;

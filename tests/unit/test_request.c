@@ -262,7 +262,8 @@ static void what_is_no_strict_json_is_refused(void **state)
     refuse("{\"porthole\":1,\"op\":\"list\"}{}", "JSON");
     refuse("[1]", "object");
     refuse("7", "JSON");
-    refuse("{\"porthole\":NaN,\"op\":\"list\"}", "JSON");
+    refuse("{\"porthole\":1,\"op\":\"list\",\"x\":NaN}", "JSON");
+    refuse("{\"porthole\":1,\"op\":\"list\",\"x\":[-Infinity]}", "JSON");
     refuse("{\"porthole\":1,\"op\":\"list\",}", "JSON");
     refuse("{'porthole':1,\"op\":\"list\"}", "JSON");
     refuse("{\"porthole\":1,\"op\":\"\xff\xfe\"}", "JSON");
