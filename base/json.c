@@ -114,8 +114,9 @@ static int check_nested(struct scan *s)
             r = check_nested(s);
         } else if (c == '-' || (c >= '0' && c <= '9')) {
             r = check_number(s);
-        } else if (c == 'N' || c == 'I') {
-            r = err_set(s->e, ERR_USAGE, "not JSON: NaN and Infinity are no numbers");
+        } else if (!strchr(" \t\r\n:,truefalsn", c)) {
+            /* NaN, Infinity and single quotes, which json-c takes even when it is strict. */
+            r = err_set(s->e, ERR_USAGE, "not JSON: unexpected character '%c'", c);
         } else {
             key |= object && c == ',';
             s->at++;
