@@ -29,7 +29,7 @@ void probe_maps_init(struct probe_maps *m, struct bpf_map *rows, struct bpf_map 
 int probe_maps_read(const struct probe_maps *m, probe_row_fn fn, void *data, uint32_t *count);
 
 /* Forgets all rows and stacks; nothing must be counting meanwhile. */
-int probe_maps_clear(const struct probe_maps *m);
+void probe_maps_clear(const struct probe_maps *m);
 
 /* The constants of the filter for a target. */
 struct probe_filter {

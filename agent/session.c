@@ -240,6 +240,8 @@ static void handle_input(struct session *s)
     char *newline;
 
     while (!s->finishing && s->in.size && (newline = memchr(s->in.data, '\n', s->in.size))) {
+        if (newline - s->in.data > PROTO_REQUEST_MAX)
+            break;
         handle_line(s, s->in.data, (size_t)(newline - s->in.data));
         buf_consume(&s->in, (size_t)(newline - s->in.data) + 1);
     }
