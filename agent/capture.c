@@ -346,8 +346,7 @@ static int measure(struct capture *c)
     int r;
 
     cost_read(c->ctx->setup, &setup.cost);
-    setup.cost.agent_us -= c->cost_before.agent_us;
-    setup.cost.children_us -= c->cost_before.children_us;
+    cost_subtract(&setup.cost, &c->cost_before);
     if (c->counters.first_ns > c->asked_ns)
         setup.first_sample_ns = c->counters.first_ns - c->asked_ns;
     if (c->sideband_lost)

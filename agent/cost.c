@@ -37,6 +37,12 @@ void cost_read(const struct agent_setup *setup, struct cost *ret)
     ret->children_us = children_us(setup->opener_pid) + children_us(setup->parser_pid);
 }
 
+void cost_subtract(struct cost *c, const struct cost *before)
+{
+    c->agent_us -= MIN(c->agent_us, before->agent_us);
+    c->children_us -= MIN(c->children_us, before->children_us);
+}
+
 uint64_t cost_rss_kb(int pid)
 {
     _cleanup_close_ int fd = -1;

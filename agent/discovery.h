@@ -11,6 +11,7 @@
 
 #include "agent/containers.h"
 #include "agent/roots.h"
+#include "base/err.h"
 #include "nsresolve/client.h"
 
 struct discovery;

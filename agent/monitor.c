@@ -102,8 +102,9 @@ static void run_program(const struct monitor_setup *setup, enum client_peer whic
     const uint64_t uids[CLIENT_PEER_COUNT] = {setup->config->opener_uid, setup->config->parser_uid};
     int program = setup->program_fds[which], keep[] = {CHILD_SOCKET, program};
     static const char *const passed[] = {"JOURNAL_STREAM", "ASAN_OPTIONS", "UBSAN_OPTIONS"};
-    char name[32], uid[32], *environment[ARRAY_SIZE(passed) + 1] = {NULL};
-    char *argv[] = {name, uid, setup->verbose ? (char[]){"--verbose"} : NULL, NULL};
+    char name[32], uid[32], verbose[] = "--verbose";
+    char *environment[ARRAY_SIZE(passed) + 1] = {NULL};
+    char *argv[] = {name, uid, setup->verbose ? verbose : NULL, NULL};
     sigset_t none;
     size_t n = 0;
 

@@ -229,16 +229,17 @@ static int cpu_drain(struct probe *p, bool last, probe_row_fn fn, void *data)
     if (r < 0 || last || count < p->maps.rows_max / 100 * FULL_PERCENT)
         return r;
 
-    /* Make room while nothing counts: read what came since, then forget. */
+    /* Make room while nothing counts: read what came since, then forget. Counting goes on whatever
+     * fails, and what was forgotten is never kept silent. */
     r = pause_counting(c, true);
     if (r == 0)
         r = probe_maps_read(&p->maps, fn, data, &count);
-    if (r == 0)
-        r = probe_maps_clear(&p->maps);
-    if (r < 0)
-        return r;
-    r = pause_counting(c, false);
-    return r < 0 ? r : 1;
+    if (r == 0) {
+        probe_maps_clear(&p->maps);
+        r = 1;
+    }
+    pause_counting(c, false);
+    return r;
 }
 
 static const char *const cpu_needs[] = {"kernel:btf",        "feature:read_kernel",

@@ -88,9 +88,9 @@ int probe_maps_read(const struct probe_maps *m, probe_row_fn fn, void *data, uin
     return r == -ENOENT ? 0 : r;
 }
 
-static int clear(int fd, size_t key_size)
+static void clear(int fd, size_t key_size)
 {
-    char key[sizeof(struct event_key)], next[sizeof(struct event_key)];
+    char key[sizeof(struct event_key)] = {0}, next[sizeof(struct event_key)];
     bool have = false;
 
     while (bpf_map_get_next_key(fd, have ? key : NULL, next) == 0) {
@@ -101,14 +101,12 @@ static int clear(int fd, size_t key_size)
     }
     if (have)
         bpf_map_delete_elem(fd, key);
-    return bpf_map_get_next_key(fd, NULL, next) == 0 ? -EAGAIN : 0;
 }
 
-int probe_maps_clear(const struct probe_maps *m)
+void probe_maps_clear(const struct probe_maps *m)
 {
-    int r = clear(m->rows_fd, sizeof(struct event_key));
-
-    return r < 0 ? r : clear(m->stacks_fd, sizeof(uint64_t));
+    clear(m->rows_fd, sizeof(struct event_key));
+    clear(m->stacks_fd, sizeof(uint64_t));
 }
 
 bool probe_stack(const struct probe *p, uint64_t key, struct event_stack *ret)

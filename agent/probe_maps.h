@@ -35,7 +35,7 @@ int probe_maps_use_unwind(struct bpf_map *rows, struct bpf_map *ranges, struct b
 int probe_maps_read(const struct probe_maps *m, probe_row_fn fn, void *data, uint32_t *count);
 
 /* Forgets all rows and stacks; nothing must be counting meanwhile. */
-int probe_maps_clear(const struct probe_maps *m);
+void probe_maps_clear(const struct probe_maps *m);
 
 /* The constants of the filter for a target. */
 struct probe_filter {

@@ -85,11 +85,11 @@ static int keep_addresses(struct profile *p, struct probe *probe, uint64_t hash)
 
     if (hash == 0 || table_get(p->addresses, &hash, sizeof(hash)))
         return 0;
+    if (over_budget(p, sizeof(stack)))
+        return -ENOSPC;
     if (!probe_stack(probe, hash, &stack))
         return -ENOENT;
     size = sizeof(*a) + stack.depth * sizeof(a->ip[0]);
-    if (over_budget(p, size))
-        return -ENOSPC;
     a = malloc(size);
     if (!a)
         return -ENOSPC;
@@ -139,15 +139,36 @@ int profile_row(struct profile *p, struct probe *probe, const struct event_key *
     return 0;
 }
 
-void profile_rows_forgotten(struct profile *p)
+/* Stacks that no waiting row needs come anew from the kernel when they are sampled again. */
+static void forget_addresses(struct profile *p)
 {
-    struct row *row;
+    const struct addresses *a;
+    struct table *fresh;
     size_t cursor = 0;
 
-    while ((row = table_next(p->rows, &cursor, NULL, NULL))) {
+    if (table_count(p->rows) || table_new(&fresh, free) < 0)
+        return;
+    while ((a = table_next(p->addresses, &cursor, NULL, NULL)))
+        p->bytes -= sizeof(*a) + a->depth * sizeof(a->ip[0]);
+    table_free(p->addresses);
+    p->addresses = fresh;
+}
+
+void profile_rows_forgotten(struct profile *p)
+{
+    const void *key;
+    struct row *row;
+    size_t cursor = 0, key_size;
+
+    while ((row = table_next(p->rows, &cursor, &key, &key_size))) {
         row->pending += row->count - row->located;
         row->count = row->located = 0;
+        if (row->pending)
+            continue;
+        p->bytes -= sizeof(*row) + sizeof(row->key);
+        table_remove(p->rows, key, key_size);
     }
+    forget_addresses(p);
 }
 
 /* ---- locating ---- */
@@ -165,7 +186,7 @@ static int add_locations(struct profile *p, const struct row *row, uint64_t hash
     if (!hash)
         return 0;
     if (!a)
-        return -ENOENT;
+        return over_budget(p, sizeof(struct event_stack)) ? -ENOSPC : -ENOENT;
     for (uint32_t i = 0; i < a->depth; i++) {
         uint32_t location;
         bool leaf = i == 0;
@@ -231,6 +252,7 @@ static void locate_row(struct profile *p, struct row *row)
     int r;
 
     p->scratch.size = 0;
+    p->scratch.failed = false;
     buf_add(&p->scratch, &owner, sizeof(owner));
     r = add_locations(p, row, row->key.kernel_stack, false, &owner.kernel_depth);
     if (r == 0)
@@ -259,7 +281,7 @@ void profile_locate(struct profile *p, bool last)
             continue;
         if (row->key.user_stack &&
             scene_process(p->setup.scene, row->key.tgid, row->key.start_boottime_ns,
-                          row->first_ns) == SCENE_PENDING &&
+                          row->last_ns) == SCENE_PENDING &&
             !last)
             continue;
         locate_row(p, row);

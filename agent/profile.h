@@ -38,7 +38,8 @@ DEFINE_FREEP(struct profile, profile_free)
 int profile_row(struct profile *p, struct probe *probe, const struct event_key *key,
                 const struct event_value *value);
 
-/* The kernel forgot all rows: their counts begin at zero again. */
+/* The kernel forgot all rows and stacks: counts begin at zero again. Rows that are located are
+ * forgotten here, too, so that long captures stay small. */
 void profile_rows_forgotten(struct profile *p);
 
 /* Locates what came since the last time. last: also rows whose processes are not known by now. */

@@ -2,22 +2,10 @@
 #include "agent/roots.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define ROOT_PATH_MAX 1024
-
-static const struct {
-    const char *name;
-    enum census_root_kind kind;
-} configurable[] = {
-    {"docker", CENSUS_ROOT_DOCKER},
-    {"docker-exec", CENSUS_ROOT_DOCKER_EXEC},
-    {"containerd", CENSUS_ROOT_CONTAINERD},
-    {"podman", CENSUS_ROOT_PODMAN_GRAPH},
-    {"podman-run", CENSUS_ROOT_PODMAN_RUN},
-    {"runc", CENSUS_ROOT_RUNC},
-    {"crun", CENSUS_ROOT_CRUN},
-};
 
 void roots_clear(struct roots *r)
 {
@@ -78,27 +66,6 @@ int roots_add(struct roots *r, enum census_root_kind kind, const char *path, siz
         return -ENOMEM;
     r->items[r->count++] = (struct census_root){.kind = kind, .path = copy};
     return 1;
-}
-
-int roots_configure(struct roots *r, const char *word, struct err *e)
-{
-    const char *equals = strchr(word, '=');
-    char plain[ROOT_PATH_MAX + 2];
-    int added;
-
-    for (size_t i = 0; equals && i < ARRAY_SIZE(configurable); i++) {
-        if (strlen(configurable[i].name) != (size_t)(equals - word) ||
-            strncmp(word, configurable[i].name, (size_t)(equals - word)) != 0)
-            continue;
-        if (!normalise(equals + 1, strlen(equals + 1), plain))
-            return err_set(e, ERR_USAGE, "root '%s' is no absolute path", equals + 1);
-        added = roots_add(r, configurable[i].kind, plain, strlen(plain));
-        return added < 0 ? added : 0;
-    }
-    err_set(e, ERR_USAGE, "'%s' names no root", word);
-    err_remedy(e, "write RUNTIME=/path with docker, docker-exec, containerd, podman, podman-run, "
-                  "runc or crun");
-    return -EINVAL;
 }
 
 /* ---- command lines ---- */

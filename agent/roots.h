@@ -6,7 +6,6 @@
 #pragma once
 
 #include "agent/runtimes.h"
-#include "base/err.h"
 
 struct roots {
     struct census_root *items; /* paths owned */
@@ -19,10 +18,6 @@ void roots_clear(struct roots *r); /* r itself is the caller's */
  * are too long, and roots beyond CENSUS_ROOTS_MAX are left out. Returns 1 when added, 0 when not,
  * -ENOMEM. */
 int roots_add(struct roots *r, enum census_root_kind kind, const char *path, size_t size);
-
-/* A configured root, "docker=/srv/docker": docker, docker-exec, containerd, podman, podman-run,
- * runc, crun. Errors are ERR_USAGE with the names that there are. */
-int roots_configure(struct roots *r, const char *word, struct err *e);
 
 /* Roots that the command line and working directory of a daemon, shim or monitor give away. Only
  * commands of uid 0 are believed. Returns how many were new, or -ENOMEM. */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define OVERFLOW_UID 65534u        /* who has no uid in our user namespace */
@@ -137,7 +138,10 @@ static void on_connect(void *data, uint32_t events _unused_)
     struct server *s = data;
 
     for (int i = 0; i < ACCEPT_ROUND; i++) {
-        int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        struct sockaddr_un peer;
+        socklen_t size = sizeof(peer);
+        int fd =
+            accept4(s->listen_fd, (struct sockaddr *)&peer, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
         if (fd >= 0) {
             welcome(s, fd);

@@ -199,13 +199,18 @@ static int begin(struct session *s, struct request *r, struct err *e)
     return err_set(e, ERR_USAGE, "'stop' ends a capture on the same connection: there is none");
 }
 
+static int too_big(struct err *e)
+{
+    return err_set(e, ERR_USAGE, "a request may have at most %d bytes", PROTO_REQUEST_MAX);
+}
+
 static void handle_line(struct session *s, const char *line, size_t size)
 {
     struct request r = {0};
     struct err e = {0};
     int error;
 
-    error = request_parse(line, size, &r, &e);
+    error = size > PROTO_REQUEST_MAX ? too_big(&e) : request_parse(line, size, &r, &e);
     if (error == 0 && s->asked) {
         if (r.op != REQUEST_STOP || !s->capture)
             error = err_set(&e, ERR_USAGE,
@@ -235,13 +240,15 @@ static void handle_input(struct session *s)
     char *newline;
 
     while (!s->finishing && s->in.size && (newline = memchr(s->in.data, '\n', s->in.size))) {
+        if (newline - s->in.data > PROTO_REQUEST_MAX)
+            break;
         handle_line(s, s->in.data, (size_t)(newline - s->in.data));
         buf_consume(&s->in, (size_t)(newline - s->in.data) + 1);
     }
     if (!s->finishing && s->in.size > PROTO_REQUEST_MAX) {
         struct err e = {0};
 
-        err_set(&e, ERR_USAGE, "a request may have at most %d bytes", PROTO_REQUEST_MAX);
+        too_big(&e);
         write_error(s, &e);
     }
     if (s->finishing) {

@@ -18,6 +18,7 @@
 #define RING_PAGES 64u /* a power of two: 256 KiB on most machines */
 #define PAUSE_NS (3 * NS_PER_MS)
 #define HELD_BYTES_MAX (32u << 20)
+#define RECORD_ROOM 8192u /* more than the largest record that we ask for: MMAP2 with its path */
 
 struct ring {
     struct sideband *sideband;
@@ -37,7 +38,9 @@ struct sideband {
     struct buf held; /* records, as struct record, not fed yet */
     size_t *order;   /* offsets into held, sorted by time */
     size_t held_count, order_allocated;
-    uint64_t lost, lost_reported;
+    uint64_t lost;
+    uint64_t complete_ns; /* until then every record was read */
+    bool overrun;         /* since then some may be missing */
 };
 
 /* A record in held: its time, then the record itself. Offsets are multiples of 8. */
@@ -239,12 +242,14 @@ static void hold(struct sideband *sb, const char *ring, uint64_t at, uint16_t si
     padded = (offsetof(struct record, header) + size + 7) & ~(size_t)7;
     if (size < sizeof(struct perf_event_header) + 8 || sb->held.size + padded > HELD_BYTES_MAX) {
         sb->lost++;
+        sb->overrun = true;
         return;
     }
     to = buf_reserve(&sb->held, padded);
     if (!to) {
         sb->held.failed = false;
         sb->lost++;
+        sb->overrun = true;
         return;
     }
     memcpy(&to->header, ring + (at & mask), first);
@@ -271,6 +276,11 @@ static void read_ring(struct sideband *sb, struct ring *r)
         hold(sb, ring, tail, h.size);
         tail += h.size;
     }
+    /* The kernel says how many it dropped only with the next record, once there is room again. By
+     * then samples would be named by what we knew: so ask whether a record may not have fitted. */
+    if (__atomic_load_n(&r->page->data_head, __ATOMIC_ACQUIRE) - r->page->data_tail >
+        sb->ring_size - RECORD_ROOM)
+        sb->overrun = true;
     __atomic_store_n(&r->page->data_tail, head, __ATOMIC_RELEASE);
 }
 
@@ -400,9 +410,9 @@ uint64_t sideband_read(struct sideband *sb, struct scene *scene)
         feed(sb, scene, r);
     }
     keep_newer(sb, until);
-    if (sb->lost != sb->lost_reported) {
-        sb->lost_reported = sb->lost;
-        scene_distrust(scene, until);
-    }
+    if (sb->overrun)
+        scene_distrust(scene, sb->complete_ns);
+    sb->overrun = false;
+    sb->complete_ns = until;
     return until;
 }

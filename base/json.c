@@ -47,6 +47,7 @@ int json_parse_line(const char *line, size_t size, struct json_object **ret, str
 struct scan {
     const char *text;
     size_t size, at;
+    size_t keys; /* seen, in all objects */
     struct err *e;
 };
 
@@ -62,6 +63,7 @@ static int check_key(struct scan *s, struct table *keys, size_t start)
 {
     size_t n = s->at - start;
 
+    s->keys++;
     if (table_get(keys, s->text + start, n))
         return err_set(s->e, ERR_USAGE, "the key %.*s stands there twice", (int)MIN(n, 64u),
                        s->text + start);
@@ -112,12 +114,33 @@ static int check_nested(struct scan *s)
             r = check_nested(s);
         } else if (c == '-' || (c >= '0' && c <= '9')) {
             r = check_number(s);
+        } else if (!strchr(" \t\r\n:,truefalsn", c)) {
+            /* NaN, Infinity and single quotes, which json-c takes even when it is strict. */
+            r = err_set(s->e, ERR_USAGE, "not JSON: unexpected character '%c'", c);
         } else {
             key |= object && c == ',';
             s->at++;
         }
     }
     return r;
+}
+
+/* Keys that json-c kept. */
+static size_t count_keys(struct json_object *o)
+{
+    size_t n = 0;
+
+    if (json_object_is_type(o, json_type_object)) {
+        json_object_object_foreach(o, key, value)
+        {
+            (void)key;
+            n += 1 + count_keys(value);
+        }
+    } else if (json_object_is_type(o, json_type_array)) {
+        for (size_t i = 0; i < json_object_array_length(o); i++)
+            n += count_keys(json_object_array_get_idx(o, i));
+    }
+    return n;
 }
 
 int json_parse_strict(const char *line, size_t size, struct json_object **ret, struct err *e)
@@ -134,6 +157,9 @@ int json_parse_strict(const char *line, size_t size, struct json_object **ret, s
     r = check_nested(&scan);
     if (r < 0)
         return r;
+    /* "a" and "\u0061" are one key: json-c has fewer then than the text. */
+    if (count_keys(o) != scan.keys)
+        return err_set(e, ERR_USAGE, "two keys of one object are equal, escapes aside");
     *ret = TAKE_PTR(o);
     return 0;
 }

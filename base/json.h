@@ -3,7 +3,8 @@
  * One line of the protocol as a json-c object, parsed strictly, and careful access to its fields.
  *
  * json-c by itself takes trailing bytes, NaN, numbers that do not fit, and the last of two equal
- * keys; this does not. For requests, the stream reader and the commands that print replies.
+ * keys; the strict one of the two functions takes none of that. For requests, the stream reader and
+ * the commands that print replies.
  */
 #pragma once
 
@@ -26,8 +27,8 @@ static inline void json_putp(struct json_object **o)
  * with e saying what is wrong with the line. */
 int json_parse_line(const char *line, size_t size, struct json_object **ret, struct err *e);
 
-/* As json_parse_line(), and refuses equal keys in one object and whole numbers beyond 64 bits, of
- * which json-c would take the last and the nearest. For what clients send. */
+/* As json_parse_line(), and refuses NaN, equal keys in one object and whole numbers beyond 64 bits,
+ * of which json-c would take the last and the nearest. For what clients send. */
 int json_parse_strict(const char *line, size_t size, struct json_object **ret, struct err *e);
 
 /* A string, borrowed from o; NULL when absent or no string. */

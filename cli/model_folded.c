@@ -15,12 +15,23 @@
 #define LINE_MAX_BYTES (16u << 20)
 #define READ_BYTES (256u << 10)
 
+#define RECENT_COUNT 32768
+#define RECENT_TEXT 58
+
+/* A frame seen lately, in one line of the processor's cache: most look-ups end here. */
+struct recent {
+    uint32_t number;
+    uint16_t size; /* 0: unused */
+    char text[RECENT_TEXT];
+};
+
 struct folded {
     struct model *m;
     struct table *outer, *inner; /* text of a first or a later frame -> number + 1 */
     struct buf previous;         /* the stack of the line before */
     uint32_t *frames, *ends;     /* of that stack: numbers, and where each text ends */
     uint32_t count;
+    struct recent *recent; /* by a hash of the text */
 };
 
 static enum model_kind kind_of_text(const char *text, size_t *size)
@@ -67,6 +78,45 @@ static int add_text(struct folded *f, bool first, const char *text, size_t size,
     return table_put(known, text, size, (void *)((uintptr_t)*ret + 1));
 }
 
+/* The place of this text among the recent ones; NULL when it is too long for that. */
+static struct recent *find_recent(const struct folded *f, const char *text, size_t size)
+{
+    uint64_t h = size, word = 0, factor = 0x9e3779b97f4a7c15ull;
+    size_t at = 0;
+
+    if (size == 0 || size > RECENT_TEXT)
+        return NULL;
+    /* Sums of products do not wait for each other, unlike a chained hash. */
+    for (; at + 8 <= size; at += 8, factor += 0xc2b2ae3d27d4eb4full << 1) {
+        memcpy(&word, text + at, 8);
+        h += (word ^ word >> 32) * factor;
+    }
+    word = 0;
+    memcpy(&word, text + at, size - at);
+    h += word * factor;
+    h ^= h >> 32;
+    h *= 0xff51afd7ed558ccdull;
+    return &f->recent[h >> 32 & (RECENT_COUNT - 1)];
+}
+
+static int look_up(struct folded *f, bool first, const char *text, size_t size, uint32_t *ret)
+{
+    struct recent *r = first ? NULL : find_recent(f, text, size);
+    int error;
+
+    if (r && r->size == size && memcmp(r->text, text, size) == 0) {
+        *ret = r->number;
+        return 0;
+    }
+    error = add_text(f, first, text, size, ret);
+    if (error == 0 && r) {
+        r->number = *ret;
+        r->size = (uint16_t)size;
+        memcpy(r->text, text, size);
+    }
+    return error;
+}
+
 /* How many frames at the start of text are those of the previous line, text and all. */
 static uint32_t shared_frames(const struct folded *f, const char *text, size_t size)
 {
@@ -98,7 +148,7 @@ static int add_stack(struct folded *f, const char *text, size_t size, uint64_t v
 
         if (count == STACKS_DEPTH_MAX)
             return err_set(e, ERR_FAILED, "a stack of more than %d frames", STACKS_DEPTH_MAX);
-        r = add_text(f, count == 0, text + at, n, &f->frames[count]);
+        r = look_up(f, count == 0, text + at, n, &f->frames[count]);
         if (r < 0)
             return r;
         at += n;
@@ -176,12 +226,13 @@ int model_read_folded(struct model *m, int fd, const char *head, size_t head_siz
 {
     _cleanup_free_ uint32_t *frames = calloc(STACKS_DEPTH_MAX, sizeof(*frames));
     _cleanup_free_ uint32_t *ends = calloc(STACKS_DEPTH_MAX, sizeof(*ends));
+    _cleanup_free_ struct recent *recent = calloc(RECENT_COUNT, sizeof(*recent));
     _cleanup_(table_freep) struct table *outer = NULL, *inner = NULL;
-    struct folded f = {.m = m, .frames = frames, .ends = ends};
+    struct folded f = {.m = m, .frames = frames, .ends = ends, .recent = recent};
     _cleanup_buf_ struct buf b = {0};
     int r;
 
-    if (!frames || !ends)
+    if (!frames || !ends || !recent)
         return -ENOMEM;
     if ((r = table_new(&outer, NULL)) < 0 || (r = table_new(&inner, NULL)) < 0)
         return r;

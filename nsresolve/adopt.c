@@ -15,10 +15,13 @@
 /* Clock ticks of /proc/PID/stat: the kernel's USER_HZ is 100 on every architecture we know. */
 #define NS_PER_TICK 10000000ull
 
-#define MAPS_ANSWER_MAX (64u << 20)
+/* 65,000 mappings with long paths; a process that has more stays unnamed. */
+#define MAPS_ANSWER_MAX (16u << 20)
+#define SNAPSHOTS_MAX (32u << 20) /* of all that wait to be merged */
 
 static void snapshot_free(struct snapshot *shot)
 {
+    shot->scene->snapshot_bytes -= shot->size;
     pin_unref(shot->pin);
     free(shot->mappings);
     free(shot);
@@ -49,6 +52,7 @@ static struct pin *take_pin(const struct client_answer *a)
     memcpy(&p->info, a->payload, sizeof(p->info));
     p->proc_fd = TAKE_FD(a->fds[0]);
     p->root_fd = TAKE_FD(a->fds[1]);
+    p->started_ns = scene_monotonic(p->info.start_time * NS_PER_TICK);
     return p;
 }
 
@@ -66,8 +70,10 @@ static void on_maps_parsed(void *data, enum wire_status status, int *memfd)
 
     ok = status == WIRE_OK && lseek(*memfd, 0, SEEK_SET) == 0 &&
          buf_read_all(&b, *memfd, MAPS_ANSWER_MAX) == 0;
+    ok = ok && shot->scene->snapshot_bytes + b.size <= SNAPSHOTS_MAX;
     if (ok) {
         shot->size = b.size;
+        shot->scene->snapshot_bytes += b.size;
         shot->mappings = TAKE_PTR(b.data);
     }
     finished(shot, ok);
@@ -105,6 +111,7 @@ void adopt_process(struct scene *s, struct process *p, uint64_t start_boottime_n
         return;
     shot->scene = s;
     shot->tgid = p->tgid;
+    shot->born_ns = p->born_ns;
     if (asks_ask(s->asks, WIRE_PIN, 0, &request, sizeof(request), NULL, 0, on_pinned, shot) < 0) {
         free(shot);
         return;
@@ -165,7 +172,8 @@ static void merge(struct scene *s, struct snapshot *shot)
     struct process *p = processes_get(s->processes, shot->tgid);
     struct image *image;
 
-    if (!p || p->adoption != ADOPT_ASKED)
+    /* Another life of that number has nothing to do with it. */
+    if (!p || p->adoption != ADOPT_ASKED || p->born_ns != shot->born_ns)
         return;
     p->adoption = shot->failed ? ADOPT_FAILED : ADOPT_DONE;
     if (!shot->pin)

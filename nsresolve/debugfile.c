@@ -87,11 +87,13 @@ static void on_opened(void *data, const struct client_answer *a)
 {
     struct debugfile *d = data;
     const struct wire_opened *head = a->payload;
-    const struct wire_opened_item *items = (const void *)(head + 1);
+    const struct wire_opened_item *items = NULL;
     size_t count = 0, next_fd = 0;
 
-    if (a->status == WIRE_OK && a->size >= sizeof(*head))
+    if (a->status == WIRE_OK && a->size >= sizeof(*head)) {
+        items = (const void *)(head + 1);
         count = MIN(head->count, (a->size - sizeof(*head)) / sizeof(*items));
+    }
     for (size_t i = 0; i < MIN(count, d->count); i++) {
         struct wire_opened_item item;
 

@@ -176,7 +176,9 @@ static void take_opened(struct file *f, const struct wire_opened_item *item, str
 {
     f->open_reason = item->reason < FILE_REASON_COUNT ? item->reason : FILE_UNREADABLE;
     f->open_state = OPEN_REFUSED;
-    if (f->open_reason != FILE_OK || !fd)
+    if (f->open_reason == FILE_OK && !fd)
+        f->open_reason = FILE_LIMIT;
+    if (f->open_reason != FILE_OK)
         return;
     f->fd = TAKE_FD(*fd);
     f->open_state = OPEN_DONE;
@@ -207,11 +209,13 @@ static void on_opened(void *data, const struct client_answer *a)
 {
     struct batch *b = data;
     const struct wire_opened *head = a->payload;
-    const struct wire_opened_item *items = (const void *)(head + 1);
+    const struct wire_opened_item *items = NULL;
     size_t count = 0, next_fd = 0;
 
-    if (a->status == WIRE_OK && a->size >= sizeof(*head))
+    if (a->status == WIRE_OK && a->size >= sizeof(*head)) {
+        items = (const void *)(head + 1);
         count = MIN(head->count, (a->size - sizeof(*head)) / sizeof(*items));
+    }
     for (size_t i = 0; i < b->count; i++) {
         struct wire_opened_item item = {.reason = reason_of_status(a->status)};
         int *fd = NULL;

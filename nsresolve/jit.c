@@ -3,16 +3,20 @@
 
 #include "base/buf.h"
 #include "base/pathat.h"
+#include "base/loop.h"
 #include "nsresolve/symtab.h"
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 struct jit {
     struct asks *asks;
     struct pin *pin;
     uint32_t ns_tgid;
+    uint64_t *bytes;
+    uint64_t ended_ns; /* 0: it goes on, as far as we know */
     bool busy;
     enum file_reason open_reason;
     enum wire_status parse_status;
@@ -37,15 +41,34 @@ static void on_parsed(void *data, enum wire_status status, int *memfd)
     j->busy = false;
     if (status == WIRE_OK && symtab_open(*memfd, &t) < 0)
         status = WIRE_MALFORMED;
+    if (t && *j->bytes + symtab_bytes(t) > JIT_BYTES_MAX) {
+        symtab_free(t);
+        t = NULL;
+        status = WIRE_TOO_BIG;
+    }
     j->parse_status = status;
     if (!t)
         return;
+    *j->bytes += symtab_bytes(t);
     if (!j->first) {
         j->first = t;
     } else {
         symtab_free(j->last);
         j->last = t;
     }
+}
+
+/* Files carry the time of day, cut to the kernel's tick. */
+static bool written_after_the_end(const struct jit *j, uint64_t mtime_ns)
+{
+    struct timespec now;
+    uint64_t day_ns;
+
+    if (!j->ended_ns)
+        return false;
+    clock_gettime(CLOCK_REALTIME, &now);
+    day_ns = (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
+    return mtime_ns > day_ns - (now_ns() - j->ended_ns);
 }
 
 static void on_opened(void *data, const struct client_answer *a)
@@ -64,6 +87,10 @@ static void on_opened(void *data, const struct client_answer *a)
     j->open_reason = reply.item.reason;
     if (reply.head.count != 1 || reply.item.reason != FILE_OK || a->fd_count < 1)
         return;
+    if (written_after_the_end(j, reply.item.mtime_ns)) {
+        j->open_reason = FILE_REPLACED;
+        return;
+    }
     if (asks_parse(j->asks, WIRE_PARSE_PERFMAP, j->pin->info.mount_ns, NULL, 0, a->fds[0],
                    on_parsed, j) == 0)
         j->busy = true;
@@ -92,13 +119,19 @@ void jit_read_again(struct jit *j)
         j->busy = true;
 }
 
-int jit_new(struct asks *asks, struct pin *pin, uint32_t ns_tgid, struct jit **ret)
+void jit_end(struct jit *j, uint64_t time_ns)
+{
+    if (!j->ended_ns)
+        j->ended_ns = time_ns;
+}
+
+int jit_new(struct asks *asks, struct pin *pin, uint32_t ns_tgid, uint64_t *bytes, struct jit **ret)
 {
     struct jit *j = calloc(1, sizeof(*j));
 
     if (!j)
         return -ENOMEM;
-    *j = (struct jit){.asks = asks, .pin = pin_ref(pin), .ns_tgid = ns_tgid};
+    *j = (struct jit){.asks = asks, .pin = pin_ref(pin), .ns_tgid = ns_tgid, .bytes = bytes};
     jit_read_again(j);
     *ret = j;
     return 0;

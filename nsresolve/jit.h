@@ -5,7 +5,8 @@
  * The map is /tmp/perf-PID.map in the container's root, PID being that of the innermost namespace.
  * It is read when such code is first sampled and once more at the end; the later reading wins, the
  * earlier one serves code that was dropped meanwhile. Only a map of the process's own user, or of
- * root in its user namespace, is believed.
+ * root in its user namespace, is believed, and only if nobody wrote to it after the program ended:
+ * the number, and so the file, may be another program's then.
  */
 #pragma once
 
@@ -15,9 +16,17 @@
 
 struct jit;
 
-/* Starts the first reading. pin and ns_tgid are those of the process. Returns 0 or -errno. */
-int jit_new(struct asks *asks, struct pin *pin, uint32_t ns_tgid, struct jit **ret);
+/* Most bytes of perf maps that one scene keeps. */
+#define JIT_BYTES_MAX (256u << 20)
+
+/* Starts the first reading. pin and ns_tgid are those of the process; *bytes is what the perf maps
+ * of its scene take, and outlives it. Returns 0 or -errno. */
+int jit_new(struct asks *asks, struct pin *pin, uint32_t ns_tgid, uint64_t *bytes,
+            struct jit **ret);
 void jit_free(struct jit *j); /* only once its asks are gone */
+
+/* The program ended then (CLOCK_MONOTONIC). */
+void jit_end(struct jit *j, uint64_t time_ns);
 
 /* Starts the second reading. */
 void jit_read_again(struct jit *j);

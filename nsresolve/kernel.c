@@ -8,6 +8,9 @@
 #include <fcntl.h>
 #include <string.h>
 
+/* So many without an address: the kernel hides them (per-CPU symbols start at zero, too). */
+#define HIDDEN_LINES 1000
+
 struct symbol {
     uint64_t start;
     uint32_t name;   /* offset into names; 0: a boundary that is no function */
@@ -88,25 +91,33 @@ static int add_line(struct kernel *k, char *line)
             k->last_module = add_name(k, module, strlen(module));
         module_at = k->last_module;
     }
-    if (!strchr("tTwW", end[1]) || !*name)
-        return add_symbol(k, start, 0, 0);
     /* Aliases: the first name at an address stays. */
     if (k->count && k->symbols[k->count - 1].start == start && k->symbols[k->count - 1].name)
         return 0;
+    /* BPF programs come and go without a sign in /proc/modules: their names would soon be others'.
+     */
+    if (!strchr("tTwW", end[1]) || !*name || (module && strcmp(module, "[bpf]") == 0))
+        return add_symbol(k, start, 0, 0);
     return add_symbol(k, start, add_name(k, name, strlen(name)), module_at);
 }
 
+/* At one address the function that was listed first comes last, where kernel_find() looks. */
 static int by_start(const void *a, const void *b)
 {
     const struct symbol *x = a, *y = b;
 
-    return x->start < y->start ? -1 : x->start > y->start;
+    if (x->start != y->start)
+        return x->start < y->start ? -1 : 1;
+    if (!x->name || !y->name)
+        return !y->name - !x->name;
+    return x->name > y->name ? -1 : x->name < y->name;
 }
 
 static int read_symbols(struct kernel *k)
 {
     _cleanup_buf_ struct buf text = {0};
     char *line, *newline;
+    size_t lines = 0;
     ssize_t n;
     int r;
 
@@ -124,23 +135,38 @@ static int read_symbols(struct kernel *k)
             if (r < 0)
                 return r;
             line = newline + 1;
+            lines++;
         }
         buf_consume(&text, text.size ? (size_t)(line - text.data) : 0);
-    } while (n > 0 && text.size < 65536);
+        /* Either all addresses are zero or almost none: do not read on for nothing. */
+    } while (n > 0 && text.size < 65536 && (k->count || lines < HIDDEN_LINES));
 
     if (!k->sorted)
         qsort(k->symbols, k->count, sizeof(*k->symbols), by_start);
     return buf_error(&k->names);
 }
 
+/* Of names, sizes and addresses: "name size users dependents state address", where users change
+ * all the time. */
 static uint64_t hash_of_modules(const struct kernel *k)
 {
     _cleanup_buf_ struct buf text = {0};
+    uint64_t hash = 2;
+    char *rest, *line;
 
     if (k->modules_fd < 0 || lseek(k->modules_fd, 0, SEEK_SET) < 0 ||
         buf_read_all(&text, k->modules_fd, 1u << 20) < 0)
         return 1;
-    return hash_bytes(text.data, text.size, 1);
+    rest = text.data;
+    while ((line = strsep(&rest, "\n"))) {
+        size_t head = strcspn(line, " ");
+        const char *address = strstr(line, " 0x");
+
+        head += line[head] ? 1 + strcspn(line + head + 1, " ") : 0;
+        hash = hash_bytes(line, head, hash);
+        hash = address ? hash_bytes(address, strlen(address), hash) : hash;
+    }
+    return hash;
 }
 
 int kernel_refresh(struct kernel *k)

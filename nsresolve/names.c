@@ -79,6 +79,8 @@ static bool starts_thread(const char *name)
     return false;
 }
 
+static const char *keep(struct naming *n, const char *text, size_t max);
+
 /* Between a tracepoint and our program. */
 static bool is_plumbing(const char *name)
 {
@@ -98,9 +100,10 @@ static void look_up_kernel(struct scene *s, const struct location *l, struct raw
     raw->frame.file = "[kernel]";
     raw->frame.address = l->address;
     if (kernel_find(s->resolver->kernel, l->address, &symbol)) {
-        raw->name = symbol.name;
+        /* Copies: another capture may have the kernel's symbols read anew before we are done. */
+        raw->name = keep(s->naming, symbol.name, FRAME_NAME_MAX);
         raw->frame.source = SOURCE_KALLSYMS;
-        raw->frame.file = symbol.module;
+        raw->frame.file = keep(s->naming, symbol.module, WIRE_PATH_MAX);
         raw->frame.address = symbol.start;
         raw->frame.plumbing = is_plumbing(symbol.name);
         return;

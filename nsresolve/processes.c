@@ -159,11 +159,11 @@ int processes_exec(struct processes *ps, uint32_t tgid, uint64_t time_ns)
     struct process *p = processes_get(ps, tgid);
     struct mappings *mappings;
 
-    if (!p)
+    /* One that ended and execs is another process, whose fork was not seen. */
+    if (!p || p->died_ns)
         return begin_life(ps, tgid, time_ns, NULL, true) ? 0 : -ENOMEM;
     if (mappings_new(&mappings) < 0)
         return -ENOMEM;
-    p->jit = NULL;
     begin_image(p, mappings, time_ns, true);
     return 0;
 }
@@ -186,18 +186,36 @@ void processes_exit(struct processes *ps, uint32_t tgid, uint64_t time_ns)
         p->died_ns = time_ns;
 }
 
+struct process *processes_succeed(struct processes *ps, uint32_t tgid)
+{
+    struct process *p = processes_get(ps, tgid);
+
+    return begin_life(ps, tgid, p && p->died_ns ? p->died_ns + 1 : 0, NULL, false);
+}
+
+static void distrust(struct process *p, uint64_t time_ns)
+{
+    void *jit = p->images[p->image_count - 1].jit;
+    struct mappings *mappings;
+
+    if (mappings_new(&mappings) < 0) {
+        p->images[p->image_count - 1].complete = false;
+        return;
+    }
+    begin_image(p, mappings, MAX(time_ns, p->born_ns), false);
+    p->images[p->image_count - 1].jit = jit;
+    p->adoption = p->died_ns ? ADOPT_FAILED : ADOPT_NONE;
+}
+
 void processes_distrust(struct processes *ps, uint64_t time_ns)
 {
-    struct mappings *mappings;
     struct process *p;
     size_t cursor = 0;
 
-    while ((p = table_next(ps->by_tgid, &cursor, NULL, NULL))) {
-        if (p->died_ns || mappings_new(&mappings) < 0)
-            continue;
-        begin_image(p, mappings, time_ns, false);
-        p->adoption = ADOPT_NONE;
-    }
+    while ((p = table_next(ps->by_tgid, &cursor, NULL, NULL)))
+        for (; p; p = p->previous)
+            if (!p->died_ns || p->died_ns >= time_ns)
+                distrust(p, time_ns);
 }
 
 struct image *process_image(struct process *p, uint64_t time_ns)
@@ -215,6 +233,9 @@ bool process_inherit(const struct processes *ps, struct process *p)
     struct image *from = parent ? process_image(parent, p->born_ns) : NULL;
 
     if (!from || !from->complete || p->image_count != 1)
+        return false;
+    /* The parent's number may be somebody else's by now. */
+    if (parent->pin && parent->pin->started_ns > p->born_ns)
         return false;
     if (mappings_fill_from(&p->images[0].mappings, from->mappings, p->born_ns) < 0)
         return false;

@@ -17,6 +17,7 @@ struct pin {
     unsigned refs;
     int proc_fd; /* -1: only the root is held */
     int root_fd;
+    uint64_t started_ns; /* CLOCK_MONOTONIC, cut to a clock tick */
     struct wire_pinned info;
 };
 
@@ -34,6 +35,7 @@ enum adoption {
 struct image {
     struct mappings *mappings; /* owned reference */
     uint64_t born_ns;
+    void *jit;     /* of the resolver: the perf map of what it ran, borrowed */
     bool complete; /* seen from its exec on, or inherited, or filled from a snapshot */
 };
 
@@ -51,7 +53,6 @@ struct process {
     bool relevant;   /* sampled, or descends from one that was */
     struct image images[PROCESS_IMAGES_MAX]; /* oldest first */
     unsigned image_count;
-    void *jit;                /* of the resolver: perf map of this process, borrowed */
     struct process *previous; /* an earlier life of the same tgid */
 };
 
@@ -64,7 +65,8 @@ DEFINE_FREEP(struct processes, processes_free)
 /* The last life of that tgid, or NULL. Borrowed until processes_prune(). */
 struct process *processes_get(const struct processes *ps, uint32_t tgid);
 
-/* The life that was on at that time, or NULL. */
+/* The last life that had begun at that time, or NULL. Whether it was still on is the caller's to
+ * ask: threads may outlive the one whose exit was taken for the process's. */
 struct process *processes_at(const struct processes *ps, uint32_t tgid, uint64_t time_ns);
 
 /* The last life, made with an empty, incomplete image when there is none. NULL: out of memory. */
@@ -76,7 +78,12 @@ int processes_exec(struct processes *ps, uint32_t tgid, uint64_t time_ns);
 int processes_mmap(struct processes *ps, uint32_t tgid, const struct mapping *mapping);
 void processes_exit(struct processes *ps, uint32_t tgid, uint64_t time_ns);
 
-/* Begins an empty, incomplete image for every process that lives, and lets each be adopted anew. */
+/* Another process has that tgid since some time after the death of the last life: its beginning was
+ * not seen. Returns it, empty and incomplete, or NULL when out of memory. */
+struct process *processes_succeed(struct processes *ps, uint32_t tgid);
+
+/* From that time on nothing is known any more: begins an empty, incomplete image for every process
+ * that lived then or later. Those that still do are to be adopted anew. */
 void processes_distrust(struct processes *ps, uint64_t time_ns);
 
 /* The image that the process ran at that time; the oldest that is known for earlier times. */

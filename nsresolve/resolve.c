@@ -11,9 +11,13 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
-#define LOCATIONS_MAX 4000000u
+/* What they cost, about 250 bytes each with their names, is a container's to choose. */
+#define LOCATIONS_MAX 262144u
+#define JITS_MAX 1024
+#define COMPAT_END (1ull << 32) /* 32-bit processes live below */
 
 /* The kernel maps the same vdso into every 64-bit process, ours included. Its ELF header says how
  * far the section headers, which come last, reach. */
@@ -182,7 +186,28 @@ void scene_get_stats(const struct scene *s, struct scene_stats *ret)
         ret->bad_jit_lines += jit_bad_lines(s->jits[i]);
 }
 
+uint64_t scene_monotonic(uint64_t boottime_ns)
+{
+    struct timespec boot, now;
+    uint64_t ahead;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(CLOCK_BOOTTIME, &boot);
+    ahead = (uint64_t)(boot.tv_sec - now.tv_sec) * NS_PER_SEC + (uint64_t)boot.tv_nsec -
+            (uint64_t)now.tv_nsec;
+    return boottime_ns > ahead ? boottime_ns - ahead : 0;
+}
+
 /* ---- records ---- */
+
+/* The program that wrote the process's perf map ends: what is written there later is another's. */
+static void end_jit(struct scene *s, uint32_t tgid, uint64_t time_ns)
+{
+    const struct process *p = processes_get(s->processes, tgid);
+
+    if (p && p->images[p->image_count - 1].jit)
+        jit_end(p->images[p->image_count - 1].jit, time_ns);
+}
 
 void scene_fork(struct scene *s, uint32_t tgid, uint32_t parent, uint64_t time_ns)
 {
@@ -191,11 +216,13 @@ void scene_fork(struct scene *s, uint32_t tgid, uint32_t parent, uint64_t time_n
 
 void scene_exec(struct scene *s, uint32_t tgid, uint64_t time_ns)
 {
+    end_jit(s, tgid, time_ns);
     processes_exec(s->processes, tgid, time_ns);
 }
 
 void scene_exit(struct scene *s, uint32_t tgid, uint64_t time_ns)
 {
+    end_jit(s, tgid, time_ns);
     processes_exit(s->processes, tgid, time_ns);
 }
 
@@ -254,10 +281,26 @@ static enum scene_readiness adopt_parent(struct scene *s, const struct process *
     return parent->adoption == ADOPT_ASKED ? SCENE_PENDING : SCENE_READY;
 }
 
+/* The process that had that tgid then. Its start tells it apart from one that ended before under
+ * the same number, and threads that outlived their first from another process. */
+static struct process *find_process(struct scene *s, uint32_t tgid, uint64_t start_boottime_ns,
+                                    uint64_t time_ns)
+{
+    struct process *p = processes_at(s->processes, tgid, time_ns);
+
+    if (!p || !p->died_ns || p->died_ns >= time_ns || !start_boottime_ns)
+        return p;
+    if (scene_monotonic(start_boottime_ns) <= p->died_ns) {
+        p->died_ns = 0;
+        return p;
+    }
+    return p == processes_get(s->processes, tgid) ? processes_succeed(s->processes, tgid) : NULL;
+}
+
 enum scene_readiness scene_process(struct scene *s, uint32_t tgid, uint64_t start_boottime_ns,
                                    uint64_t time_ns)
 {
-    struct process *p = processes_at(s->processes, tgid, time_ns);
+    struct process *p = find_process(s, tgid, start_boottime_ns, time_ns);
 
     if (p && !p->relevant)
         p->relevant = p->changed = true;
@@ -265,7 +308,7 @@ enum scene_readiness scene_process(struct scene *s, uint32_t tgid, uint64_t star
         return SCENE_READY;
     if (!p)
         p = processes_obtain(s->processes, tgid);
-    if (!p || p != processes_get(s->processes, tgid))
+    if (!p || p != processes_get(s->processes, tgid) || p->born_ns > time_ns)
         return SCENE_READY; /* an earlier life: nothing more will be known of it */
     p->relevant = true;
     if (p->adoption == ADOPT_NONE)
@@ -318,14 +361,17 @@ static int locate_nowhere(struct scene *s, enum frame_reason reason, uint64_t ad
     return locate(s, &l, ret);
 }
 
-/* The perf map of a process's present program; asked for at the first sample in its JIT code. */
-static struct jit *obtain_jit(struct scene *s, struct process *p, uint32_t ns_tgid)
+/* The perf map of what the process ran then; asked for at the first sample in its JIT code. A
+ * program that was replaced by exec before that sample was read has none any more. */
+static struct jit *obtain_jit(struct scene *s, struct process *p, uint64_t time_ns,
+                              uint32_t ns_tgid)
 {
     struct pin *pin = p->pin ? p->pin : p->root ? p->root : s->init;
+    struct image *image = process_image(p, time_ns);
     struct jit **grown;
 
-    if (p->jit || !pin)
-        return p->jit;
+    if (image->jit || !pin || image != &p->images[p->image_count - 1] || s->jit_count >= JITS_MAX)
+        return image->jit;
     if (s->jit_count == s->jit_allocated) {
         size_t want = MAX(s->jit_allocated * 2, (size_t)8);
 
@@ -335,10 +381,12 @@ static struct jit *obtain_jit(struct scene *s, struct process *p, uint32_t ns_tg
         s->jits = grown;
         s->jit_allocated = want;
     }
-    if (jit_new(s->asks, pin, ns_tgid, &s->jits[s->jit_count]) < 0)
+    if (jit_new(s->asks, pin, ns_tgid, &s->jit_bytes, &s->jits[s->jit_count]) < 0)
         return NULL;
-    p->jit = s->jits[s->jit_count++];
-    return p->jit;
+    image->jit = s->jits[s->jit_count++];
+    if (p->died_ns)
+        jit_end(image->jit, p->died_ns);
+    return image->jit;
 }
 
 /* What was mapped at an address at one time. */
@@ -347,8 +395,28 @@ static const struct mapping *mapping_at(struct scene *s, const struct scene_wher
 {
     struct process *p = processes_at(s->processes, w->tgid, time_ns);
 
+    if (p && p->died_ns && p->died_ns < time_ns)
+        p = NULL;
     *ret = p;
     return p ? mappings_find(process_image(p, time_ns)->mappings, address, time_ns) : NULL;
+}
+
+/* Whether one name serves all samples between the two times. */
+static bool is_same(const struct mapping *first, const struct mapping *last)
+{
+    if (first == last)
+        return true;
+    /* Something else may have been there between the two. */
+    if (first->file != last->file || (first->died_ns && first->died_ns != last->born_ns))
+        return false;
+    /* Anonymous memory has no offsets that mean anything: records and maps differ about them. */
+    return (first->file && file_kind(first->file) == FILE_KIND_ANONYMOUS) ||
+           first->offset - first->start == last->offset - last->start;
+}
+
+static bool is_gone(const struct process *p, const struct image *image)
+{
+    return !p || (!image->complete && p->adoption == ADOPT_FAILED);
 }
 
 int scene_locate_user(struct scene *s, const struct scene_where *w, uint64_t address, bool leaf,
@@ -356,20 +424,25 @@ int scene_locate_user(struct scene *s, const struct scene_where *w, uint64_t add
 {
     uint64_t a = leaf ? address : address - 1;
     struct process *p, *last;
-    const struct mapping *m = mapping_at(s, w, a, w->first_ns, &p), *again = m;
+    const struct mapping *m = mapping_at(s, w, a, w->first_ns, &p);
+    const struct mapping *again = mapping_at(s, w, a, w->last_ns, &last);
     struct location l = {.kind = LOCATION_FILE};
 
-    if (w->last_ns != w->first_ns)
-        again = mapping_at(s, w, a, w->last_ns, &last);
     if (!m || !again) {
-        bool gone = !p || (!process_image(p, w->first_ns)->complete && p->adoption == ADOPT_FAILED);
+        bool gone = is_gone(p, p ? process_image(p, w->first_ns) : NULL) ||
+                    is_gone(last, last ? process_image(last, w->last_ns) : NULL);
 
         return locate_nowhere(s, gone ? REASON_PROCESS_GONE : REASON_NO_MAPPING, a, ret);
     }
-    if (m->file != again->file || m->offset - m->start != again->offset - again->start)
+    if (!is_same(m, again))
         return locate_nowhere(s, REASON_CHANGED, a, ret);
+    if (!m->file)
+        return locate_nowhere(s, REASON_FILE, a, ret);
+    /* The vdso that we know is the 64-bit one. */
+    if (file_kind(m->file) == FILE_KIND_VDSO && m->end <= COMPAT_END)
+        return locate_nowhere(s, REASON_STRIPPED, a, ret);
 
-    if (m->file && file_kind(m->file) != FILE_KIND_ANONYMOUS) {
+    if (file_kind(m->file) != FILE_KIND_ANONYMOUS) {
         if (file_wants_retry(m->file))
             scene_want_file(s, p, m->file, m->start, m->end);
         files_sampled(s->files, m->file);
@@ -378,7 +451,7 @@ int scene_locate_user(struct scene *s, const struct scene_where *w, uint64_t add
         return locate(s, &l, ret);
     }
     l.kind = LOCATION_JIT;
-    l.jit = obtain_jit(s, p, w->ns_tgid);
+    l.jit = obtain_jit(s, last, w->last_ns, w->ns_tgid);
     l.address = a;
     if (!l.jit)
         return locate_nowhere(s, REASON_PROCESS_GONE, a, ret);

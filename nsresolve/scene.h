@@ -39,7 +39,7 @@ struct snapshot {
     struct snapshot *next;
     struct scene *scene;
     uint32_t tgid;
-    uint64_t start_time; /* clock ticks after boot */
+    uint64_t born_ns; /* of the life that was asked about */
     struct pin *pin;
     uint64_t sent_ns, replied_ns; /* replied_ns 0: under way */
     char *mappings;               /* struct wire_mapping with paths, as the parser wrote them */
@@ -67,6 +67,8 @@ struct scene {
     void (*when_idle)(void *data);
     void *when_idle_data;
     uint64_t adopted;
+    uint64_t jit_bytes;      /* of perf maps */
+    uint64_t snapshot_bytes; /* of snapshots that wait */
 };
 
 /* Asks for the pin of the container's init. */
@@ -82,5 +84,8 @@ void adopt_free(struct scene *s);
 /* Wants a mapped file opened through the best pin that there is. */
 void scene_want_file(struct scene *s, struct process *p, struct file *f, uint64_t start,
                      uint64_t end);
+
+/* CLOCK_MONOTONIC for a time since boot, which goes on while the machine sleeps. */
+uint64_t scene_monotonic(uint64_t boottime_ns);
 
 void naming_free(struct naming *n);

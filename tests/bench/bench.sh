@@ -2,16 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # What Porthole costs, beside its peers, in one run on one machine: make bench, or
-# tests/bench/bench.sh [SECTION…] with sections idle cost latency throughput symbols render.
+# tests/bench/bench.sh [SECTION…] with sections idle cost latency throughput symbols render many.
 #
 # Rounds are interleaved and medians are shown. A peer that is missing says so in its row. The table
-# is also left in build/bench/SECTION.txt. ROUNDS (3) and TIME (10 s a capture) may be set.
+# is also left in build/bench/SECTION.txt. ROUNDS (3), TIME (10 s a capture) and PATIENCE may be
+# set.
 . "$(dirname "$0")/../lib.sh"
 
 BENCH=$ROOT/tests/bench
 OUT=$B/bench
 ROUNDS=${ROUNDS:-3}
 TIME=${TIME:-10}
+PATIENCE=${PATIENCE:-30} # seconds that a peer may take after the capture before it is given up
 REDIS=bench-redis WEB=bench-web PIPE=bench-pipe
 GROUP=porthole-bench
 
@@ -70,6 +72,16 @@ redis_rate() {
         sed -n 's/^"GET","\([0-9.]*\)".*/\1/p'
 }
 
+# A steady load in the background.
+redis_load() {
+    (while redis_rate 200000 >/dev/null; do :; done) &
+    LOAD=$!
+}
+
+redis_rest() {
+    stop_process "$LOAD"
+}
+
 web_up() {
     [ -d "$T/$WEB" ] && return
     command -v node >/dev/null || return 1
@@ -113,16 +125,20 @@ cost_of() {
     for ((round = 0; round < ROUNDS; round++)); do
         for tool in ours perf bpftrace; do
             have_$tool || continue
-            measure "$GROUP$([ $tool = ours ] || echo -$tool)" \
-                bash "$BENCH/peers.sh" ${tool}_profile "$1" "$TIME" "$T/$tool" >>"$T/cost.$1.$tool" 2>"$T/err" ||
-                { echo "$tool failed: $(tail -n 1 "$T/err")" && rm -f "$T/cost.$1.$tool"; }
+            [ -e "$T/slow.$1.$tool" ] && continue
+            measure "$GROUP$([ $tool = ours ] || echo -$tool)" timeout -s KILL $((TIME + PATIENCE)) \
+                bash "$BENCH/peers.sh" ${tool}_profile "$1" "$TIME" "$T/$tool" \
+                >"$T/cost" 2>"$T/err" && cat "$T/cost" >>"$T/cost.$1.$tool" && continue
+            echo "over $(awk '{ printf "%.0f", $1 }' "$T/cost") CPU s, given up" >"$T/slow.$1.$tool"
         done
     done
     measure $GROUP-perf --remove
     measure $GROUP-bpftrace --remove
     printf '%s\n' "$2"
     for tool in ours perf bpftrace; do
-        if [ -s "$T/cost.$1.$tool" ]; then
+        if [ -s "$T/slow.$1.$tool" ]; then
+            printf '  %-44s %s\n' "$(title_of $tool)" "$(cat "$T/slow.$1.$tool")"
+        elif [ -s "$T/cost.$1.$tool" ]; then
             printf '  %-44s %8.3f CPU s %8.1f MB\n' "$(title_of $tool)" \
                 "$(column 1 "$T/cost.$1.$tool")" "$(column 2 "$T/cost.$1.$tool")"
         else
@@ -132,14 +148,12 @@ cost_of() {
 }
 
 section_cost() {
-    local load
     bench_agent
     printf 'CPU time and peak memory of %s s at 99 Hz, median of %s rounds\n' "$TIME" "$ROUNDS"
     if redis_up; then
-        (while :; do redis_rate 200000 >/dev/null; done) &
-        load=$!
+        redis_load
         cost_of $REDIS "redis under load (stripped, no frame pointers)"
-        stop_process $load
+        redis_rest
     else
         echo "redis: missing here"
     fi
@@ -154,16 +168,18 @@ section_cost() {
 section_latency() {
     local round tool begin
     bench_agent
-    web_up || { echo "node: missing here" && return; }
+    redis_up || { echo "redis: missing here" && return; }
+    redis_load
     for ((round = 0; round < ROUNDS * 2; round++)); do
-        "$BENCH/latency.py" "$PORTHOLE_SOCKET" $WEB 2 "$T/l.json" >"$T/l" || return
+        "$BENCH/latency.py" "$PORTHOLE_SOCKET" $REDIS 2 "$T/l.json" >"$T/l" || return
         begin=$EPOCHREALTIME
         "$B/porthole" render "$T/l.json" -o "$T/l.svg"
         awk -v r="$(milliseconds "$begin" "$EPOCHREALTIME")" '{ print $1, $2 + r }' "$T/l" >>"$T/latency.ours"
         for tool in perf bpftrace; do
-            have_$tool && ${tool}_latency $WEB 2 "$T/$tool" >>"$T/latency.$tool"
+            have_$tool && ${tool}_latency $REDIS 2 "$T/$tool" >>"$T/latency.$tool"
         done
     done
+    redis_rest
     printf 'request to sampling, end of capture to the result (ours: SVG; peers: folded), median of %s\n' \
         $((ROUNDS * 2))
     for tool in ours perf bpftrace; do
@@ -179,7 +195,7 @@ section_latency() {
 # throughput_of KIND NAME ARGUMENT: rates with nothing, ours and theirs; ratios to "nothing".
 throughput_of() {
     local round tool base rate
-    for ((round = 0; round < ROUNDS * 2 + 1; round++)); do
+    for ((round = 0; round < ROUNDS + 2; round++)); do
         base=$("$1_rate" "$3")
         echo "$base" >>"$T/rate.$1"
         for tool in ours perf bpftrace; do
@@ -242,10 +258,14 @@ section_render() {
     rm -f "$T"/big.*
 }
 
-[ $# -gt 0 ] || set -- idle cost latency throughput symbols render
+section_many() {
+    "$BENCH/many.sh"
+}
+
+[ $# -gt 0 ] || set -- idle cost latency throughput symbols render many
 for section in "$@"; do
     [ "$(type -t "section_$section")" = function ] || { echo "no section '$section'" >&2 && exit 2; }
     printf '\n== %s\n' "$section"
-    "section_$section" > >(tee "$OUT/$section.txt")
-    wait $!
+    "section_$section" >"$OUT/$section.txt"
+    cat "$OUT/$section.txt"
 done

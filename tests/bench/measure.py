@@ -60,7 +60,7 @@ def main():
 
     before = cpu_seconds(group)
     begin = time.monotonic()
-    peak = 0.0
+    peak = resident_mb(group)
     # pylint: disable=subprocess-popen-preexec-fn
     with subprocess.Popen(sys.argv[2:], preexec_fn=lambda: join(group, os.getpid())) as child:
         while child.poll() is None:

@@ -49,8 +49,9 @@ have_perf() {
     command -v perf >/dev/null
 }
 
+# Background jobs of a script ignore interrupts unless told otherwise.
 perf_record() {
-    perf record -q -k CLOCK_REALTIME -e cpu-clock -F 99 -a -g -G "$1" -o "$2.data" "${@:3}"
+    exec env --default-signal=INT perf record -q -k CLOCK_REALTIME -e cpu-clock -F 99 -a -g -G "$1" -o "$2.data" "${@:3}"
 }
 
 perf_fold() {
@@ -58,7 +59,7 @@ perf_fold() {
 }
 
 perf_profile() {
-    perf_record "$1" "$3" -- sleep "$2" && perf_fold "$3"
+    (perf_record "$1" "$3" -- sleep "$2") && perf_fold "$3"
 }
 
 perf_latency() {
@@ -113,7 +114,7 @@ bpftrace_latency() {
 }
 
 bpftrace_start() {
-    bpftrace -e "$(bpftrace_program "$1" 600)" >"$2.txt" 2>/dev/null &
+    env --default-signal=INT bpftrace -e "$(bpftrace_program "$1" 600)" >"$2.txt" 2>/dev/null &
     PEER=$!
     wait_for 20 grep -q Attaching "$2.txt"
 }

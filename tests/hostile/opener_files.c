@@ -58,12 +58,12 @@ static void links(void)
     int fd;
 
     need(symlink(in("outside/file"), in("root/l-both")) == 0, "l-both");
-    reason = open_path("/l-both", &fd, NULL);
+    reason = open_path("l-both", &fd, NULL);
     result(reason == FILE_NOT_FOUND,
            "F1: an absolute link to a file of the host alone finds nothing");
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         need(symlink(cases[i].target, in(cases[i].name)) == 0, cases[i].name);
-        reason = open_path(cases[i].name + 4, &fd, NULL);
+        reason = open_path(cases[i].name + 5, &fd, NULL);
         if (cases[i].inside)
             result(reason == FILE_OK && same_file(fd, in(cases[i].inside)),
                    "F1: a link to %s stays inside the container", cases[i].target);
@@ -99,7 +99,7 @@ static void exchanged_directories(void)
     racer = fork();
     if (racer == 0)
         exchange_for_ever();
-    size = open_request(request, &(struct wire_open_item){.kind = WIRE_OPEN_PATH}, "/x/file",
+    size = open_request(request, &(struct wire_open_item){.kind = WIRE_OPEN_PATH}, "x/file",
                         WIRE_BATCH_MAX, true);
     for (unsigned i = 0; i < BATCHES; i++) {
         ask(&opener, WIRE_OPEN, 1, request, size, victim.fds, 2, &a);
@@ -157,8 +157,8 @@ static void pseudo_files(void)
         double ms;
         int fd;
 
-        snprintf(name, sizeof(name), "/pseudo-%zu", i);
-        snprintf(path, sizeof(path), "root%s", name);
+        snprintf(name, sizeof(name), "pseudo-%zu", i);
+        snprintf(path, sizeof(path), "root/%s", name);
         need(symlink(targets[i], in(path)) == 0, path);
         if (stat(targets[i], &st) < 0)
             continue;

@@ -60,7 +60,9 @@ own_namespaces() {
     [ -z "$(ls -A "/proc/$pid/root/")" ]
 }
 
+exec 9<"$0" # left open by whoever starts the agent
 start_agent
+exec 9<&-
 modules=
 [ -e /proc/modules ] && modules=/proc/modules
 programs=$(readlink -f "$B")

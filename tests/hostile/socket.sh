@@ -5,7 +5,7 @@
 # starts, ends and is told about its socket by a service manager.
 . "$(dirname "$0")/../lib.sh"
 need_bpf
-need_commands python3
+need_commands python3 flock
 
 agent_says() {
     timeout -k 5 20 "$B/portholed" --socket "$1" >"$T/said" 2>&1
@@ -45,6 +45,12 @@ wait "$AGENT_PID"
 check "an agent that dies ends portholed with an error" [ $? = 1 ]
 AGENT_PID=
 check "and the socket is gone" [ ! -e "$PORTHOLE_SOCKET" ]
+
+exec 8>"$T/held.sock.lock"
+flock 8
+check "A7: whoever holds the lock has the place, before its socket is there" \
+    agent_says "$T/held.sock" 'another agent serves' 1
+exec 8>&-
 
 for ((i = 0; i < 8; i++)); do
     "$B/portholed" --socket "$T/race.sock" >"$T/race.$i" 2>&1 &

@@ -125,10 +125,12 @@ static void a_claim_about_a_pid_that_is_used_again_makes_no_row(void **state)
     craft_host(&c, 100, 1, host, "bash");
     craft_host(&c, 101, 1, host, "bash");
     craft_inside(&c, 102, 1, 9, craft_cgroup(&c, "0::/other\n"));
-    /* Another start time; the host's namespace; another container's cgroup; nobody at all. */
+    craft_host(&c, 103, 1, craft_cgroup(&c, "0::/default/d\n"), "shim");
+    /* Another start time; the host's namespace, twice; another container's cgroup; nobody. */
     say(&s, "/run/runc/a", (struct claim){RUNTIME_RUNC, .id = "a", .pid = 100, .start_time = 5});
     say(&s, "/c/default/b", (struct claim){RUNTIME_CONTAINERD, .id = "b", .pid = 101});
     say(&s, "/c/default/c", (struct claim){RUNTIME_CONTAINERD, .id = "c", .pid = 102});
+    say(&s, "/c/default/d", (struct claim){RUNTIME_CONTAINERD, .id = "d", .pid = 103});
     say(&s, "/d/x", (struct claim){RUNTIME_DOCKER, .id = HEX64, .name = "x", .pid = 999});
     struct containers *cs = built(&c, &s, 0);
 

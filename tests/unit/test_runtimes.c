@@ -84,7 +84,8 @@ static void cri_annotations_name_pod_namespace_and_container(void **state)
         "{\"annotations\":{\"io.kubernetes.cri.container-type\":\"container\","
         "\"io.kubernetes.cri.container-name\":\"app\",\"io.kubernetes.cri.image-name\":\"r/app:1\","
         "\"io.kubernetes.cri.sandbox-id\":\"s\",\"io.kubernetes.cri.sandbox-name\":\"web-0\","
-        "\"io.kubernetes.cri.sandbox-namespace\":\"shop\",\"io.kubernetes.cri.sandbox-uid\":\"u-1\"},"
+        "\"io.kubernetes.cri.sandbox-namespace\":\"shop\","
+        "\"io.kubernetes.cri.sandbox-uid\":\"u-1\"},"
         "\"linux\":{\"cgroupsPath\":\"/kubepods/pod1/" HEX64 "\"}}";
     static const char *const sandbox =
         "{\"annotations\":{\"io.kubernetes.cri.container-type\":\"sandbox\","
@@ -379,22 +380,6 @@ static void the_number_of_roots_is_bounded(void **state)
     roots_clear(&r);
 }
 
-static void a_configured_root_names_its_runtime(void **state)
-{
-    struct roots r = {0};
-    struct err e = {0};
-
-    (void)state;
-    assert_int_equal(roots_configure(&r, "docker=/srv/docker", &e), 0);
-    assert_true(has(&r, CENSUS_ROOT_DOCKER, "/srv/docker"));
-    assert_int_equal(roots_configure(&r, "podman=relative", &e), -EINVAL);
-    assert_int_equal(e.code, ERR_USAGE);
-    e = (struct err){0};
-    assert_int_equal(roots_configure(&r, "dock=/x", &e), -EINVAL);
-    assert_non_null(strstr(e.remedy, "docker-exec"));
-    roots_clear(&r);
-}
-
 static void a_monitors_command_line_names_its_container(void **state)
 {
     static const char args[] = "conmon\0-c\0" HEX64 "\0-n\0pod1\0-p\0/x";
@@ -436,7 +421,6 @@ int main(void)
         cmocka_unit_test(command_lines_give_roots_away),
         cmocka_unit_test(roots_of_other_users_and_odd_shapes_are_not_believed),
         cmocka_unit_test(the_number_of_roots_is_bounded),
-        cmocka_unit_test(a_configured_root_names_its_runtime),
         cmocka_unit_test(a_monitors_command_line_names_its_container),
     };
 
