@@ -2,6 +2,7 @@
 #include "nsresolve/parse.h"
 
 #include "nsresolve/demangle.h"
+#include "nsresolve/ehframe.h"
 #include "nsresolve/elf.h"
 #include "nsresolve/maps.h"
 #include "nsresolve/perfmap.h"
@@ -43,6 +44,19 @@ static int parse_perfmap(int in_fd, int out_fd)
     return r;
 }
 
+static int parse_unwind(int in_fd, int out_fd)
+{
+    _cleanup_(unwindtab_builder_freep) struct unwindtab_builder *b = NULL;
+    int r;
+
+    r = unwindtab_builder_new(&b);
+    if (r == 0)
+        r = ehframe_parse(in_fd, b);
+    if (r == 0)
+        r = unwindtab_builder_write(b, out_fd);
+    return r;
+}
+
 static int parse(enum wire_op op, const void *payload, size_t size, int in_fd, int out_fd)
 {
     switch (op) {
@@ -54,6 +68,8 @@ static int parse(enum wire_op op, const void *payload, size_t size, int in_fd, i
         return parse_perfmap(in_fd, out_fd);
     case WIRE_DEMANGLE:
         return demangle_stream(in_fd, out_fd);
+    case WIRE_PARSE_UNWIND:
+        return parse_unwind(in_fd, out_fd);
     default:
         return -EOPNOTSUPP;
     }

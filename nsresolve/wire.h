@@ -27,7 +27,6 @@ enum wire_op {
     WIRE_DEMANGLE,      /* NUL-terminated names -> as many NUL-terminated names, in order, each
                          * led by its language: 'c' left as it was, '+' C++, 'r' Rust */
     WIRE_PARSE_UNWIND,  /* ELF file -> unwind table (unwindtab.h) */
-    WIRE_PARSE_UNWIND,  /* ELF file -> unwind table (unwindtab.h) */
     WIRE_OP_COUNT,
 };
 

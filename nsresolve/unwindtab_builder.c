@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nsresolve/unwindtab.h"
+
+#include "nsresolve/stream.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Addresses and the rows that were added for them, at first in the order of addition. */
+struct range {
+    uint32_t start, end;
+    uint32_t first, count; /* in rows */
+};
+
+struct unwindtab_builder {
+    struct unwindtab_header header;
+    struct symtab_segment *segments;
+    struct range *ranges;
+    size_t range_count, ranges_allocated;
+    struct unwind_row *rows;
+    size_t row_count, rows_allocated;
+};
+
+int unwindtab_builder_new(struct unwindtab_builder **ret)
+{
+    struct unwindtab_builder *b = calloc(1, sizeof(*b));
+
+    if (!b)
+        return -ENOMEM;
+    b->header.magic = UNWINDTAB_MAGIC;
+
+    *ret = b;
+    return 0;
+}
+
+void unwindtab_builder_free(struct unwindtab_builder *b)
+{
+    if (!b)
+        return;
+    free(b->segments);
+    free(b->ranges);
+    free(b->rows);
+    free(b);
+}
+
+struct unwindtab_header *unwindtab_builder_header(struct unwindtab_builder *b)
+{
+    return &b->header;
+}
+
+int unwindtab_builder_add_segment(struct unwindtab_builder *b, const struct symtab_segment *s)
+{
+    void *p;
+
+    if (b->header.segment_count >= SYMTAB_MAX_SEGMENTS)
+        return -EFBIG;
+    p = reallocarray(b->segments, b->header.segment_count + 1, sizeof(*s));
+    if (!p)
+        return -ENOMEM;
+    b->segments = p;
+    b->segments[b->header.segment_count++] = *s;
+    return 0;
+}
+
+/* Room for one more element; doubles. */
+static int grow(void **array, size_t *allocated, size_t count, size_t element)
+{
+    size_t want;
+    void *p;
+
+    if (count < *allocated)
+        return 0;
+    want = MAX(*allocated * 2, (size_t)4096);
+    p = reallocarray(*array, want, element);
+    if (!p)
+        return -ENOMEM;
+    *array = p;
+    *allocated = want;
+    return 0;
+}
+
+int unwindtab_builder_range(struct unwindtab_builder *b, uint32_t start, uint32_t end)
+{
+    int r;
+
+    if (b->range_count >= UNWINDTAB_MAX_RANGES)
+        return -EFBIG;
+    r = grow((void **)&b->ranges, &b->ranges_allocated, b->range_count, sizeof(*b->ranges));
+    if (r < 0)
+        return r;
+    b->ranges[b->range_count++] =
+        (struct range){.start = start, .end = end, .first = (uint32_t)b->row_count};
+    return 0;
+}
+
+static bool is_same_rule(const struct unwind_row *x, const struct unwind_row *y)
+{
+    return x->kind == y->kind && x->rbp == y->rbp && x->offset == y->offset;
+}
+
+int unwindtab_builder_row(struct unwindtab_builder *b, const struct unwind_row *row)
+{
+    struct range *range = &b->ranges[b->range_count - 1];
+    int r;
+
+    if (range->count && is_same_rule(&b->rows[b->row_count - 1], row))
+        return 0;
+    if (b->row_count >= UNWINDTAB_MAX_ROWS) {
+        range->end = row->pc; /* the rows before it say nothing of the rest */
+        return -EFBIG;
+    }
+    r = grow((void **)&b->rows, &b->rows_allocated, b->row_count, sizeof(*b->rows));
+    if (r < 0)
+        return r;
+    b->rows[b->row_count++] = *row;
+    range->count++;
+    return 0;
+}
+
+/* ---- sorting; not by qsort(), which asks the system for its memory ---- */
+
+#define DIGIT_BITS 11
+#define DIGITS (1u << DIGIT_BITS)
+
+static void sort_by_digit(const struct range *from, struct range *to, size_t n, unsigned shift)
+{
+    uint32_t at[DIGITS] = {0}, sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        at[(from[i].start >> shift) & (DIGITS - 1)]++;
+    for (size_t d = 0; d < DIGITS; d++) {
+        uint32_t here = at[d];
+
+        at[d] = sum;
+        sum += here;
+    }
+    for (size_t i = 0; i < n; i++)
+        to[at[(from[i].start >> shift) & (DIGITS - 1)]++] = from[i];
+}
+
+/* By start; stable, so that the order of addition survives. */
+static int sort_ranges(struct unwindtab_builder *b)
+{
+    _cleanup_free_ struct range *other = NULL;
+    bool sorted = true;
+
+    for (size_t i = 1; i < b->range_count; i++)
+        sorted &= b->ranges[i].start >= b->ranges[i - 1].start;
+    if (sorted)
+        return 0;
+
+    other = reallocarray(NULL, b->range_count, sizeof(*other));
+    if (!other)
+        return -ENOMEM;
+    for (unsigned shift = 0; shift < 32; shift += DIGIT_BITS) {
+        struct range *swap = b->ranges;
+
+        sort_by_digit(b->ranges, other, b->range_count, shift);
+        b->ranges = other;
+        other = swap;
+    }
+    b->ranges_allocated = b->range_count;
+    return 0;
+}
+
+/* ---- writing ---- */
+
+struct out {
+    struct unwind_row *rows;
+    size_t count;
+};
+
+static void put_row(struct out *out, const struct unwind_row *row)
+{
+    if (out->count && is_same_rule(&out->rows[out->count - 1], row))
+        return;
+    out->rows[out->count++] = *row;
+}
+
+static void put_gap(struct out *out, uint32_t pc)
+{
+    put_row(out, &(struct unwind_row){.pc = pc, .kind = UNWIND_NONE});
+}
+
+/* The rows of a range up to limit. */
+static void put_range(struct out *out, const struct unwind_row *rows, const struct range *range,
+                      uint32_t limit)
+{
+    for (uint32_t i = 0; i < range->count && rows[range->first + i].pc < limit; i++)
+        put_row(out, &rows[range->first + i]);
+}
+
+/* Takes the ranges in order. A gap stands where one ends before the next starts. */
+static void put_all(const struct unwindtab_builder *b, struct out *out)
+{
+    size_t next;
+
+    for (size_t i = 0; i < b->range_count; i = next) {
+        const struct range *range = &b->ranges[i];
+
+        for (next = i + 1; next < b->range_count && b->ranges[next].start == range->start;)
+            next++;
+        if (next == b->range_count || range->end < b->ranges[next].start) {
+            put_range(out, b->rows, range, range->end);
+            put_gap(out, range->end);
+        } else {
+            put_range(out, b->rows, range, b->ranges[next].start);
+        }
+    }
+}
+
+int unwindtab_builder_write(struct unwindtab_builder *b, int fd)
+{
+    _cleanup_free_ struct unwind_row *rows = NULL;
+    struct out out = {0};
+    int r;
+
+    r = sort_ranges(b);
+    if (r < 0)
+        return r;
+    rows = reallocarray(NULL, b->row_count + b->range_count + 1, sizeof(*rows));
+    if (!rows)
+        return -ENOMEM;
+    out.rows = rows;
+    put_all(b, &out);
+    if (out.count > UNWINDTAB_MAX_ROWS) {
+        /* What lies behind the cut must not look as if the last row covered it. */
+        out.count = UNWINDTAB_MAX_ROWS;
+        rows[out.count - 1].kind = UNWIND_NONE;
+        b->header.flags |= UNWINDTAB_TRUNCATED;
+    }
+
+    b->header.row_count = (uint32_t)out.count;
+    r = write_full(fd, &b->header, sizeof(b->header));
+    if (r == 0)
+        r = write_full(fd, b->segments, b->header.segment_count * sizeof(*b->segments));
+    if (r == 0)
+        r = write_full(fd, rows, out.count * sizeof(*rows));
+    return r;
+}
