@@ -14,7 +14,8 @@
 #define LOCATE_MAX_NS (2 * NS_PER_SEC)
 #define COLLECT_MAX_NS (12 * NS_PER_SEC) /* one file that takes the parser to its bounds */
 #define NAME_MAX_NS (2 * NS_PER_SEC)
-#define ADOPT_EAGERLY_MAX 64 /* processes of the target; others when they are sampled */
+#define ADOPT_EAGERLY_MAX 64    /* processes of the target; others when they are sampled */
+#define NEWS_NS (2 * NS_PER_MS) /* several answers are taken together */
 #define EMIT_MAX (256u << 10)
 
 static void locate_all(struct capture *c);
@@ -150,6 +151,16 @@ static void on_sideband_full(void *data)
     advance(c, sideband_read(c->sideband, c->scene));
 }
 
+/* Answers that lead on: mappings whose files can be opened, rules that the program wants to know.
+ */
+static void on_news(void *data)
+{
+    struct capture *c = data;
+
+    if (c->phase <= PHASE_RUNNING && c->unwind)
+        source_arm(c->news, now_ns() + NEWS_NS);
+}
+
 static int adopt_one(void *data, pid_t tgid)
 {
     struct capture *c = data;
@@ -177,6 +188,7 @@ static int observe(struct capture *c, struct err *e)
     if (r < 0)
         return r;
     setup.scene = c->scene;
+    scene_on_news(c->scene, on_news, c);
     setup.container_of = c->target->container ? NULL : container_of;
     setup.memory_max /= MAX(c->ctx->setup->config->max_captures, 1ull);
     r = profile_new(&setup, &c->profile);
@@ -302,6 +314,7 @@ static void wait_for_answers(struct capture *c, uint64_t max_ns)
 static void locate_all(struct capture *c)
 {
     source_arm(c->tick, 0);
+    source_arm(c->news, 0);
     c->phase = PHASE_LOCATING;
     pump(c, true);
     c->ended_ns = now_ns();
@@ -450,6 +463,8 @@ int capture_new(struct context *ctx, struct request *request, void (*wake)(void 
     if (r == 0)
         r = loop_add_timer(ctx->loop, on_deadline, c, &c->deadline);
     if (r == 0)
+        r = loop_add_timer(ctx->loop, on_sideband_full, c, &c->news);
+    if (r == 0)
         r = discovery_refresh(ctx->discovery, on_containers, c, &c->finding);
     if (r < 0)
         return r;
@@ -467,6 +482,7 @@ void capture_free(struct capture *c)
         discovery_cancel(c->ctx->discovery, c->finding);
     source_free(c->tick);
     source_free(c->deadline);
+    source_free(c->news);
     unwind_free(c->unwind);
     if (c->probe)
         c->request.probe->close(c->probe);

@@ -51,7 +51,7 @@ struct capture {
     uint64_t sideband_lost;
     unsigned adopted; /* processes looked at before they were sampled */
 
-    struct source *tick, *deadline;
+    struct source *tick, *deadline, *news;
     size_t stack_cursor, frame_cursor; /* delivering */
 };
 

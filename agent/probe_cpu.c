@@ -142,6 +142,23 @@ static int open_events(struct cpu *c, struct err *e)
     return 0;
 }
 
+/* A kernel whose verifier does not take the unwinder still walks by frame pointers. */
+static int open_object(struct cpu *c, const struct probe_setup *setup, struct err *e)
+{
+    struct probe_setup plain = *setup;
+    int r;
+
+    c->bpf = cpu_bpf__open();
+    r = c->bpf ? load(c, setup, e) : -errno;
+    if (r == 0 || setup->unwind_rows_fd < 0 || !c->bpf)
+        return r;
+    cpu_bpf__destroy(c->bpf);
+    *e = (struct err){0};
+    plain.unwind_rows_fd = -1;
+    c->bpf = cpu_bpf__open();
+    return c->bpf ? load(c, &plain, e) : -errno;
+}
+
 static int cpu_open(const struct probe_setup *setup, struct probe **ret, struct err *e)
 {
     struct cpu *c = calloc(1, sizeof(*c));
@@ -153,8 +170,7 @@ static int cpu_open(const struct probe_setup *setup, struct probe **ret, struct 
     c->frequency = setup->frequency;
     c->period = setup->period;
     snprintf(c->event_word, sizeof(c->event_word), "%s", setup->event_word);
-    c->bpf = cpu_bpf__open();
-    r = c->bpf ? load(c, setup, e) : -errno;
+    r = open_object(c, setup, e);
     if (r == 0 && !*c->event.tracepoint)
         r = open_events(c, e);
     if (r < 0) {

@@ -60,6 +60,7 @@ static void finished(struct snapshot *shot, bool ok)
 {
     shot->failed = !ok;
     shot->replied_ns = now_ns();
+    scene_tell_news(shot->scene);
 }
 
 static void on_maps_parsed(void *data, enum wire_status status, int *memfd)

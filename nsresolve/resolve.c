@@ -109,6 +109,19 @@ static void on_rules_changed(void *data)
     struct scene *s = data;
 
     s->rules_changed = true;
+    scene_tell_news(s);
+}
+
+void scene_on_news(struct scene *s, void (*fn)(void *data), void *data)
+{
+    s->on_news = fn;
+    s->on_news_data = data;
+}
+
+void scene_tell_news(struct scene *s)
+{
+    if (s->on_news)
+        s->on_news(s->on_news_data);
 }
 
 int scene_new(struct resolver *r, uint32_t init_pid, bool addresses, struct scene **ret)

@@ -92,6 +92,11 @@ typedef void (*scene_ranges_fn)(void *data, uint32_t tgid, const struct scene_ra
                                 size_t count);
 void scene_changed_ranges(struct scene *s, scene_ranges_fn fn, void *data);
 
+/* fn is called when answers came that the next scene_advance() makes use of. It must not free the
+ * scene.
+ */
+void scene_on_news(struct scene *s, void (*fn)(void *data), void *data);
+
 /* ---- while it runs: samples ---- */
 
 enum scene_readiness {

@@ -64,6 +64,8 @@ struct scene {
     size_t jit_count, jit_allocated;
 
     struct naming *naming; /* names.c */
+    void (*on_news)(void *data);
+    void *on_news_data;
     void (*when_idle)(void *data);
     void *when_idle_data;
     uint64_t adopted;
@@ -87,5 +89,8 @@ void scene_want_file(struct scene *s, struct process *p, struct file *f, uint64_
 
 /* CLOCK_MONOTONIC for a time since boot, which goes on while the machine sleeps. */
 uint64_t scene_monotonic(uint64_t boottime_ns);
+
+/* Tells the capture that an advance is worth while. */
+void scene_tell_news(struct scene *s);
 
 void naming_free(struct naming *n);

@@ -7,8 +7,10 @@
 #include <string.h>
 
 struct unwind_entry {
-    struct unwindtab *table; /* for its segments; NULL: no rows */
-    uint32_t first, count;
+    uint32_t first, count; /* count 0: no rows */
+    uint64_t base;
+    uint32_t segment_count;
+    struct symtab_segment segments[];
 };
 
 struct unwinds {
@@ -18,19 +20,11 @@ struct unwinds {
     uint64_t refused;
 };
 
-static void entry_free(void *data)
-{
-    struct unwind_entry *e = data;
-
-    unwindtab_free(e->table);
-    free(e);
-}
-
 int unwinds_new(struct unwind_row *rows, uint32_t rows_max, struct unwinds **ret)
 {
     struct unwinds *u = calloc(1, sizeof(*u));
 
-    if (!u || table_new(&u->by_identity, entry_free) < 0) {
+    if (!u || table_new(&u->by_identity, free) < 0) {
         free(u);
         return -ENOMEM;
     }
@@ -53,29 +47,38 @@ const struct unwind_entry *unwinds_get(const struct unwinds *u, const struct cac
     return table_get(u->by_identity, id, sizeof(*id));
 }
 
+/* An entry that keeps the table's segments; the rows are copied elsewhere. */
+static struct unwind_entry *entry_new(const struct unwindtab *table)
+{
+    uint32_t count = table ? unwindtab_header(table)->segment_count : 0;
+    struct unwind_entry *e = calloc(1, sizeof(*e) + count * sizeof(e->segments[0]));
+
+    if (!e || !table)
+        return e;
+    e->base = unwindtab_base(table);
+    e->segment_count = count;
+    memcpy(e->segments, unwindtab_header(table) + 1, count * sizeof(e->segments[0]));
+    return e;
+}
+
 const struct unwind_entry *unwinds_put(struct unwinds *u, const struct cache_identity *id,
                                        struct unwindtab *table)
 {
-    struct unwind_entry *e = calloc(1, sizeof(*e));
+    _cleanup_(unwindtab_freep) struct unwindtab *t = table;
+    struct unwind_entry *e = entry_new(t);
     const struct unwind_row *rows;
     uint32_t count = 0;
 
     if (!e || table_put(u->by_identity, id, sizeof(*id), e) < 0) {
         free(e);
-        unwindtab_free(table);
         return NULL;
     }
-    rows = table ? unwindtab_rows(table, &count) : NULL;
-    if (count > u->max - u->used) {
-        u->refused++;
-        count = 0;
-    }
-    if (!count) {
-        unwindtab_free(table);
+    rows = t ? unwindtab_rows(t, &count) : NULL;
+    if (!rows || count > u->max - u->used) {
+        u->refused += count > 0;
         return e;
     }
     memcpy(&u->rows[u->used], rows, count * sizeof(*rows));
-    e->table = table;
     e->first = u->used;
     e->count = count;
     u->used += count;
@@ -85,21 +88,24 @@ const struct unwind_entry *unwinds_put(struct unwinds *u, const struct cache_ide
 bool unwind_entry_rows(const struct unwind_entry *e, uint64_t start, uint64_t offset,
                        uint32_t *first, uint32_t *count, uint64_t *bias)
 {
-    uint64_t vaddr;
+    for (uint32_t i = 0; e->count && i < e->segment_count; i++) {
+        const struct symtab_segment *s = &e->segments[i];
 
-    if (!e->count || !unwindtab_vaddr(e->table, offset, &vaddr))
-        return false;
-    *first = e->first;
-    *count = e->count;
-    *bias = start - (vaddr - unwindtab_base(e->table));
-    return true;
+        if (offset < s->offset || offset - s->offset >= s->size)
+            continue;
+        *first = e->first;
+        *count = e->count;
+        *bias = start - (s->vaddr + (offset - s->offset) - e->base);
+        return true;
+    }
+    return false;
 }
 
 void unwinds_make_room(struct unwinds *u)
 {
     struct table *fresh;
 
-    if (u->used < u->max / 4 * 3 || table_new(&fresh, entry_free) < 0)
+    if (u->used < u->max / 4 * 3 || table_new(&fresh, free) < 0)
         return;
     table_free(u->by_identity);
     u->by_identity = fresh;
