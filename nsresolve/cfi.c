@@ -41,7 +41,7 @@ enum {
     CFA_GNU_NEGATIVE_OFFSET_EXTENDED = 0x2f,
 };
 
-enum { OP_DEREF = 0x06, OP_BREG0 = 0x70, OP_LIT0 = 0x30, OP_LIT31 = 0x4f };
+enum { OP_DEREF = 0x06, OP_PLUS_UCONST = 0x23, OP_BREG0 = 0x70, OP_LIT0 = 0x30, OP_LIT31 = 0x4f };
 
 /* ---- rules to rows ---- */
 
@@ -90,6 +90,12 @@ static bool put_cfa(const struct cfi_rules *rules, struct unwind_row *row)
         if (!is_rbp || !to_words(rules->cfa_offset, INT16_MAX, &words))
             return false;
         row->kind = UNWIND_DEREF_RBP;
+        row->offset = (int16_t)words;
+        return true;
+    case CFI_CFA_DEREF_8:
+        if (!is_rsp || !to_words(rules->cfa_offset, INT16_MAX, &words))
+            return false;
+        row->kind = UNWIND_DEREF_RSP;
         row->offset = (int16_t)words;
         return true;
     case CFI_CFA_PLT:
@@ -195,6 +201,9 @@ static void cfa_expression(struct cfi_program *p)
         rules->cfa_kind = CFI_CFA_REGISTER;
     else if (cfi_left(&e) == 1 && *e.at == OP_DEREF)
         rules->cfa_kind = CFI_CFA_DEREF;
+    else if (cfi_left(&e) == 3 && e.at[0] == OP_DEREF && e.at[1] == OP_PLUS_UCONST &&
+             e.at[2] == WORD)
+        rules->cfa_kind = CFI_CFA_DEREF_8;
 }
 
 /* Of the place where a register is saved. */

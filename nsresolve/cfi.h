@@ -17,6 +17,7 @@ enum cfi_cfa_kind {
     CFI_CFA_UNKNOWN,
     CFI_CFA_REGISTER, /* register + offset */
     CFI_CFA_DEREF,    /* *(register + offset) */
+    CFI_CFA_DEREF_8,  /* *(register + offset) + 8 */
     CFI_CFA_PLT,      /* offset is the place in the PLT entry behind the push */
 };
 

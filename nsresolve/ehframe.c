@@ -3,19 +3,21 @@
 
 #include "nsresolve/cfi_entries.h"
 #include "nsresolve/elf_file.h"
+#include "nsresolve/sigreturn.h"
 #include "nsresolve/stream.h"
 
 #include <errno.h>
 #include <zlib.h>
 
 #define PAGE 4096u
+#define CODE_RANGES 16
 #define HEADER_MAX 64 /* of .eh_frame_hdr, before its search table */
 
 struct source {
     struct elf_file file;
     struct unwindtab_builder *table;
     struct unwindtab_header *header;
-    struct cfi_range *code; /* owned: the executable segments in memory */
+    struct cfi_range code[CODE_RANGES]; /* the executable segments in memory */
     size_t code_count;
     uint64_t data_base; /* address of .eh_frame_hdr; 0: none */
 };
@@ -26,6 +28,20 @@ static void mark_truncated(struct source *s)
 }
 
 /* ---- segments ---- */
+
+/* Every entry is held against these: where there are more than any linker makes, one takes all the
+ * rest and what lies between them. */
+static void add_code(struct source *s, uint64_t start, uint64_t end)
+{
+    struct cfi_range *last = &s->code[CODE_RANGES - 1];
+
+    if (s->code_count < CODE_RANGES) {
+        s->code[s->code_count++] = (struct cfi_range){start, end};
+        return;
+    }
+    last->start = MIN(last->start, start);
+    last->end = MAX(last->end, end);
+}
 
 /* Executable segments first: where file ranges overlap, a sampled address lies in those. */
 static int add_segments(struct source *s, bool executable)
@@ -43,7 +59,7 @@ static int add_segments(struct source *s, bool executable)
             continue;
         }
         if (executable)
-            s->code[s->code_count++] = (struct cfi_range){p->p_vaddr, p->p_vaddr + size};
+            add_code(s, p->p_vaddr, p->p_vaddr + size);
         if (segment.size == 0)
             continue;
         r = unwindtab_builder_add_segment(s->table, &segment);
@@ -68,9 +84,6 @@ static int look_at_segments(struct source *s)
     }
     s->header->base_vaddr = lowest == UINT64_MAX ? 0 : lowest / PAGE * PAGE;
 
-    s->code = calloc(s->file.segment_count + 1, sizeof(*s->code));
-    if (!s->code)
-        return -ENOMEM;
     r = add_segments(s, true);
     return r < 0 ? r : add_segments(s, false);
 }
@@ -296,7 +309,9 @@ static int parse_opened(struct source *s)
     if (r < 0 || h->e_machine != EM_X86_64 || !s->file.is_64 || s->file.encoding != ELFDATA2LSB)
         return r;
 
-    r = add_eh_frame(s);
+    r = sigreturn_add(&s->file, s->table);
+    if (r == 0)
+        r = add_eh_frame(s);
     return r < 0 ? r : add_debug_frame(s);
 }
 
@@ -309,6 +324,5 @@ int ehframe_parse(int fd, struct unwindtab_builder *b)
         return r;
     r = parse_opened(&s);
     elf_file_close(&s.file);
-    free(s.code);
     return r;
 }

@@ -26,7 +26,7 @@ enum unwindtab_flags {
 };
 
 /* Below, "word" is 8 bytes; offset counts those. The return address is the word below the CFA, and
- * the caller's rsp is the CFA, in all kinds but the last four. */
+ * the caller's rsp is the CFA, in all kinds that have one. */
 enum unwind_kind {
     UNWIND_NONE,      /* nothing is known of this address */
     UNWIND_RSP,       /* CFA = rsp + offset */
@@ -36,10 +36,12 @@ enum unwind_kind {
     UNWIND_SIGNAL, /* the kernel's signal frame stands at rsp */
     UNWIND_END,    /* the outermost frame: start of the process or of a thread */
     UNWIND_UNSUPPORTED, /* known to the file, but not expressible in a row */
+    UNWIND_DEREF_RSP, /* CFA = *(rsp + offset) + 1 word: OpenSSL's assembly keeps the old rsp so */
     UNWIND_KIND_COUNT,
 };
 
-/* From pc (inclusive) up to the next row's pc. Before the first row nothing is known. */
+/* From pc (inclusive) up to the next row's pc. Before the first row nothing is known. Fewer than 16
+ * bytes that stand before an aligned function are padding, and belong to the row before them. */
 struct unwind_row {
     uint32_t pc;    /* ELF virtual address minus base_vaddr */
     uint8_t kind;   /* enum unwind_kind */

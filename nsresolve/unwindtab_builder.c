@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define ALIGNMENT 16u /* of functions */
+
 /* Addresses and the rows that were added for them, at first in the order of addition. */
 struct range {
     uint32_t start, end;
@@ -165,76 +167,120 @@ static int sort_ranges(struct unwindtab_builder *b)
 
 /* ---- writing ---- */
 
+/* A row is held back until the next one, since a cut may have to turn it into a gap. */
 struct out {
-    struct unwind_row *rows;
-    size_t count;
+    int fd, error;
+    size_t used;
+    uint32_t count; /* rows put so far */
+    struct unwind_row rows[8192];
 };
+
+static void flush_rows(struct out *out, size_t keep)
+{
+    size_t size = (out->used - keep) * sizeof(*out->rows);
+
+    if (out->error == 0)
+        out->error = write_full(out->fd, out->rows, size);
+    memmove(out->rows, out->rows + out->used - keep, keep * sizeof(*out->rows));
+    out->used = keep;
+}
 
 static void put_row(struct out *out, const struct unwind_row *row)
 {
-    if (out->count && is_same_rule(&out->rows[out->count - 1], row))
+    if (out->used && is_same_rule(&out->rows[out->used - 1], row))
         return;
-    out->rows[out->count++] = *row;
-}
-
-static void put_gap(struct out *out, uint32_t pc)
-{
-    put_row(out, &(struct unwind_row){.pc = pc, .kind = UNWIND_NONE});
+    if (out->count == UNWINDTAB_MAX_ROWS) {
+        /* What lies behind the cut must not look as if the last row covered it. */
+        out->rows[out->used - 1].kind = UNWIND_NONE;
+        out->error = -EFBIG;
+        return;
+    }
+    if (out->used == ARRAY_SIZE(out->rows))
+        flush_rows(out, 1);
+    out->rows[out->used++] = *row;
+    out->count++;
 }
 
 /* The rows of a range up to limit. */
 static void put_range(struct out *out, const struct unwind_row *rows, const struct range *range,
                       uint32_t limit)
 {
+    if (range->count == 0)
+        put_row(out, &(struct unwind_row){.pc = range->start, .kind = UNWIND_NONE});
     for (uint32_t i = 0; i < range->count && rows[range->first + i].pc < limit; i++)
         put_row(out, &rows[range->first + i]);
 }
 
-/* Takes the ranges in order. A gap stands where one ends before the next starts. */
-static void put_all(const struct unwindtab_builder *b, struct out *out)
+/* What stands between functions to align the next one is never run: as a gap it would only cost two
+ * rows, where most functions start as their neighbour ends. */
+static bool is_padding(const struct range *range, const struct range *next)
+{
+    return next->start % ALIGNMENT == 0 && next->start - range->end < ALIGNMENT;
+}
+
+/* Takes the ranges in order. */
+static int put_all(const struct unwindtab_builder *b, struct out *out)
 {
     size_t next;
 
-    for (size_t i = 0; i < b->range_count; i = next) {
-        const struct range *range = &b->ranges[i];
+    for (size_t i = 0; i < b->range_count && out->error == 0; i = next) {
+        const struct range *range = &b->ranges[i], *behind;
 
         for (next = i + 1; next < b->range_count && b->ranges[next].start == range->start;)
             next++;
-        if (next == b->range_count || range->end < b->ranges[next].start) {
-            put_range(out, b->rows, range, range->end);
-            put_gap(out, range->end);
-        } else {
-            put_range(out, b->rows, range, b->ranges[next].start);
+        behind = next < b->range_count ? &b->ranges[next] : NULL;
+        if (behind && range->end >= behind->start) {
+            put_range(out, b->rows, range, behind->start);
+            continue;
         }
+        put_range(out, b->rows, range, range->end);
+        if (!behind || !is_padding(range, behind))
+            put_row(out, &(struct unwind_row){.pc = range->end, .kind = UNWIND_NONE});
     }
+    return out->error;
+}
+
+/* The header, in its place, once the number of rows is known. */
+static int put_header(const struct unwindtab_builder *b, int fd, off_t start)
+{
+    int r;
+
+    if (lseek(fd, start, SEEK_SET) < 0)
+        return -errno;
+    r = write_full(fd, &b->header, sizeof(b->header));
+    if (r < 0)
+        return r;
+    return lseek(fd, 0, SEEK_END) < 0 ? -errno : 0;
 }
 
 int unwindtab_builder_write(struct unwindtab_builder *b, int fd)
 {
-    _cleanup_free_ struct unwind_row *rows = NULL;
-    struct out out = {0};
+    _cleanup_free_ struct out *out = malloc(sizeof(*out));
+    off_t start = lseek(fd, 0, SEEK_CUR);
     int r;
 
-    r = sort_ranges(b);
-    if (r < 0)
-        return r;
-    rows = reallocarray(NULL, b->row_count + b->range_count + 1, sizeof(*rows));
-    if (!rows)
+    if (!out)
         return -ENOMEM;
-    out.rows = rows;
-    put_all(b, &out);
-    if (out.count > UNWINDTAB_MAX_ROWS) {
-        /* What lies behind the cut must not look as if the last row covered it. */
-        out.count = UNWINDTAB_MAX_ROWS;
-        rows[out.count - 1].kind = UNWIND_NONE;
-        b->header.flags |= UNWINDTAB_TRUNCATED;
-    }
-
-    b->header.row_count = (uint32_t)out.count;
-    r = write_full(fd, &b->header, sizeof(b->header));
+    if (start < 0)
+        return -errno;
+    r = sort_ranges(b);
+    if (r == 0)
+        r = write_full(fd, &b->header, sizeof(b->header));
     if (r == 0)
         r = write_full(fd, b->segments, b->header.segment_count * sizeof(*b->segments));
-    if (r == 0)
-        r = write_full(fd, rows, out.count * sizeof(*rows));
-    return r;
+    if (r < 0)
+        return r;
+
+    out->fd = fd;
+    out->error = 0;
+    out->used = out->count = 0;
+    if (put_all(b, out) == -EFBIG && out->count == UNWINDTAB_MAX_ROWS) {
+        b->header.flags |= UNWINDTAB_TRUNCATED;
+        out->error = 0;
+    }
+    flush_rows(out, 0);
+    if (out->error < 0)
+        return out->error;
+    b->header.row_count = out->count;
+    return put_header(b, fd, start);
 }
