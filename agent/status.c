@@ -40,13 +40,14 @@ static void add_caches(const struct context *ctx, struct buf *out)
 
     resolver_get_stats(ctx->resolver, &r);
     discovery_get_stats(ctx->discovery, &d);
-    buf_addf(out,
-             ",\"caches\":{\"symbol_tables\":%llu,\"symbol_bytes\":%llu,\"symbol_budget\":%llu,"
-             "\"hits\":%llu,\"misses\":%llu,\"evicted\":%llu,\"kernel_bytes\":%llu,"
-             "\"state_files\":%llu,\"containers\":%llu}",
-             (ull)r.cache.entries, (ull)r.cache.bytes, (ull)r.cache.budget, (ull)r.cache.hits,
-             (ull)r.cache.misses, (ull)r.cache.evicted, (ull)r.kernel_bytes, (ull)d.files,
-             (ull)d.containers);
+    buf_addf(
+        out,
+        ",\"caches\":{\"symbol_tables\":%llu,\"symbol_bytes\":%llu,\"symbol_budget_bytes\":%llu,"
+        "\"hits\":%llu,\"misses\":%llu,\"evicted\":%llu,\"kernel_bytes\":%llu,"
+        "\"state_files\":%llu,\"containers\":%llu}",
+        (ull)r.cache.entries, (ull)r.cache.bytes, (ull)r.cache.budget, (ull)r.cache.hits,
+        (ull)r.cache.misses, (ull)r.cache.evicted, (ull)r.kernel_bytes, (ull)d.files,
+        (ull)d.containers);
 }
 
 static void add_child(const struct context *ctx, enum client_peer peer, const char *name, int pid,
