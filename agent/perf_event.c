@@ -61,9 +61,9 @@ static const struct {
 /* "rN": N is the raw configuration of the CPU's own event, in hex. */
 static bool parse_raw(const char *word, struct perf_event_name *ret)
 {
-    size_t digits = strspn(word + 1, "0123456789abcdefABCDEF");
+    size_t digits = *word == 'r' ? strspn(word + 1, "0123456789abcdefABCDEF") : 0;
 
-    if (word[0] != 'r' || digits == 0 || digits > 16 || word[1 + digits])
+    if (digits == 0 || digits > 16 || word[1 + digits])
         return false;
     ret->type = PERF_TYPE_RAW;
     ret->config = strtoull(word + 1, NULL, 16);

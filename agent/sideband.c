@@ -318,7 +318,8 @@ static int sort_held(struct sideband *sb)
     }
     for (; at < sb->held.size; at += record_size(record_at(sb, at)))
         sb->order[n++] = at;
-    qsort_r(sb->order, n, sizeof(*sb->order), by_time, sb);
+    if (n)
+        qsort_r(sb->order, n, sizeof(*sb->order), by_time, sb);
     return 0;
 }
 

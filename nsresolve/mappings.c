@@ -71,7 +71,8 @@ static int unshare(struct mappings **m)
         mappings_unref(copy);
         return -ENOMEM;
     }
-    memcpy(copy->live, old->live, old->live_count * sizeof(*copy->live));
+    if (old->live_count)
+        memcpy(copy->live, old->live, old->live_count * sizeof(*copy->live));
     copy->live_count = copy->live_allocated = old->live_count;
     if (old->dead_count) {
         copy->dead = malloc(DEAD_MAX * sizeof(*copy->dead));

@@ -20,6 +20,8 @@ PATH=$PATH:/usr/sbin:/sbin
 T=$(mktemp -d "${TMPDIR:-/tmp}/porthole-test.XXXXXX")
 export PORTHOLE_SOCKET=$T/agent.sock B
 AGENT_PID=
+# Newer versions of go compile "go tool pprof" on first use: once for all tests.
+export GOCACHE=$ROOT/build/go-cache
 
 ok() {
     echo "ok - $1"

@@ -123,7 +123,7 @@ dangling() {
             [ -e "$(dirname "$page")/$word" ] || echo "$word"
         done
 }
-for page in docs/*.md; do
+for page in README.md docs/*.md; do
     dangling "$page" >"$T/dangling"
     if [ -s "$T/dangling" ]; then
         not_ok "what $page points to is there" "$(tr '\n' ' ' <"$T/dangling")"

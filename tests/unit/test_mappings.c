@@ -172,6 +172,18 @@ static void a_change_is_not_seen_by_those_who_shared_it(void **state)
     mappings_unref(other);
 }
 
+static void nothing_can_be_shared_too(void **state)
+{
+    struct mappings *m = fresh(), *other = mappings_ref(m);
+
+    (void)state;
+    add(&other, 0x1000, 0x2000, FILE_A, 0, 1);
+    assert_int_equal(mappings_count(m), 0);
+    expect(other, 0x1000, 1, FILE_A, 0);
+    mappings_unref(m);
+    mappings_unref(other);
+}
+
 static void a_snapshot_fills_only_where_no_newer_record_is(void **state)
 {
     struct mappings *m = fresh();
@@ -307,6 +319,7 @@ int main(void)
         cmocka_unit_test(the_same_piece_again_changes_nothing),
         cmocka_unit_test(an_empty_or_reversed_range_is_no_mapping),
         cmocka_unit_test(a_change_is_not_seen_by_those_who_shared_it),
+        cmocka_unit_test(nothing_can_be_shared_too),
         cmocka_unit_test(a_snapshot_fills_only_where_no_newer_record_is),
         cmocka_unit_test(a_child_is_filled_with_what_its_parent_had_when_it_forked),
         cmocka_unit_test(only_the_last_dead_ones_are_remembered),

@@ -1,0 +1,676 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A whole scene (resolve, adopt, asks, files, debugfile, jit, names) over a made-up world. */
+#include "nsresolve/resolve.h"
+#include "base/loop.h"
+#include "base/text.h"
+#include "tests/unit/fake_client.h"
+
+#include <time.h>
+
+#define LATER (now_ns() + 1000000) /* records are fed up to here */
+
+static struct resolver *resolver;
+
+static int set_up(void **state)
+{
+    (void)state;
+    memset(&world, 0, sizeof(world));
+    world.map_reason = FILE_NOT_FOUND;
+    assert_int_equal(resolver_new(NULL, -1, -1, 1 << 20, &resolver), 0);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    assert_null(world.queue); /* a freed scene leaves no question */
+    resolver_free(resolver);
+    return 0;
+}
+
+static struct scene *scene_of(bool addresses)
+{
+    struct scene *s;
+
+    assert_int_equal(scene_new(resolver, 0, addresses, &s), 0);
+    return s;
+}
+
+static struct world_process *add_process(uint32_t pid, uint64_t ino);
+
+/* Whose processes are seen from their exec on: files are opened below the init's root. */
+static struct scene *scene_with_init(void)
+{
+    struct scene *s;
+
+    add_process(1, 0);
+    assert_int_equal(scene_new(resolver, 1, false, &s), 0);
+    answer_all();
+    return s;
+}
+
+static void add_file(uint64_t ino, const char *name)
+{
+    struct world_file *f = world_file(0);
+
+    *f = (struct world_file){.ino = ino, .has_symtab = true, .build_id = (uint8_t)ino};
+    f->symbols[0] = (struct world_symbol){0x401000, 0x1000, name};
+}
+
+static struct world_process *add_process(uint32_t pid, uint64_t ino)
+{
+    struct world_process *p = world_process(0);
+
+    *p = (struct world_process){.pid = pid, .map_count = 1};
+    p->maps[0] = (struct wire_mapping){.start = 0x10000, .end = 0x20000, .dev = 1, .ino = ino};
+    return p;
+}
+
+/* A record: ino is mapped so that file offset 0 stands at start. ino 0: anonymous memory. */
+static void map_at(struct scene *s, uint32_t tgid, uint64_t start, uint64_t ino, uint64_t time)
+{
+    char path[16];
+    int n = ino ? snprintf(path, sizeof(path), "/f%d", (int)ino)
+                : snprintf(path, sizeof(path), "//anon");
+
+    scene_mmap(s,
+               &(struct scene_mmap){.tgid = tgid,
+                                    .start = start,
+                                    .end = start + 0x10000,
+                                    .offset = ino ? 0 : start,
+                                    .dev = ino ? 1 : 0,
+                                    .ino = ino,
+                                    .path = path,
+                                    .path_size = (size_t)n},
+               time);
+}
+
+static uint32_t locate(struct scene *s, uint32_t tgid, uint64_t address, uint64_t first,
+                       uint64_t last)
+{
+    struct scene_where w = {.tgid = tgid, .ns_tgid = tgid, .first_ns = first, .last_ns = last};
+    uint32_t location;
+
+    assert_int_equal(scene_locate_user(s, &w, address, true, &location), 0);
+    return location;
+}
+
+static void name_all(struct scene *s)
+{
+    answer_all();
+    scene_collect(s);
+    answer_all();
+    assert_true(scene_idle(s));
+    assert_int_equal(scene_name(s), 0);
+    answer_all();
+}
+
+static void expect(const struct scene *s, uint32_t location, const char *name,
+                   enum frame_reason reason)
+{
+    const struct frame *f = scene_frame(s, location);
+
+    assert_non_null(f);
+    if (strcmp(f->name, name) != 0 || f->reason != reason)
+        fail_msg("'%s' (%s) instead of '%s' (%s)", f->name, frame_reason_name(f->reason), name,
+                 frame_reason_name(reason));
+    assert_int_equal(f->source == SOURCE_NONE, reason != REASON_NONE);
+}
+
+/* Has the process looked at, as for a sample at this time. */
+static void look_at(struct scene *s, uint32_t tgid, uint64_t time)
+{
+    assert_int_equal(scene_process(s, tgid, 0, time), SCENE_PENDING);
+    answer_all();
+    scene_advance(s, LATER, 0);
+    assert_int_equal(scene_process(s, tgid, 0, time), SCENE_READY);
+    answer_all();
+}
+
+static void a_process_that_was_there_before_is_named_from_its_snapshot(void **state)
+{
+    _cleanup_(scene_freep) struct scene *s = scene_of(false);
+    uint32_t in, gap, out;
+
+    (void)state;
+    add_file(5, "work");
+    add_process(100, 5);
+    look_at(s, 100, 10);
+    in = locate(s, 100, 0x11010, 10, 20);
+    gap = locate(s, 100, 0x15000, 10, 20);
+    out = locate(s, 100, 0x90000, 10, 20);
+    assert_int_equal(locate(s, 100, 0x11010, 11, 12), in);
+    name_all(s);
+    expect(s, in, "work", REASON_NONE);
+    assert_string_equal(scene_frame(s, in)->file, "/f5");
+    expect(s, gap, "[f5]", REASON_STRIPPED);
+    expect(s, out, "[unknown]", REASON_NO_MAPPING);
+    assert_null(scene_frame(s, out)->file);
+}
+
+static void addresses_are_shown_only_when_they_were_asked_for(void **state)
+{
+    _cleanup_(scene_freep) struct scene *s = scene_of(true);
+    uint32_t out;
+
+    (void)state;
+    scene_exec(s, 100, 1);
+    out = locate(s, 100, 0x90000, 10, 20);
+    name_all(s);
+    expect(s, out, "[unknown+0x90000]", REASON_NO_MAPPING);
+}
+
+static void a_newer_record_wins_over_the_snapshot_whichever_came_first(void **state)
+{
+    (void)state;
+    add_file(5, "old");
+    add_file(6, "new");
+    add_process(100, 5)->maps[0].end = 0x18000;
+    for (int late = 0; late < 2; late++) {
+        _cleanup_(scene_freep) struct scene *s = scene_of(false);
+        uint32_t before, after;
+
+        assert_int_equal(scene_process(s, 100, 0, 10), SCENE_PENDING);
+        if (!late)
+            map_at(s, 100, 0x14000, 6, 50);
+        answer_all();
+        scene_advance(s, LATER, 0);
+        if (late)
+            map_at(s, 100, 0x14000, 6, 50);
+        scene_advance(s, LATER, 0);
+        before = locate(s, 100, 0x11010, 60, 70);
+        after = locate(s, 100, 0x15010, 60, 70);
+        name_all(s);
+        expect(s, after, "new", REASON_NONE);
+        if (late)
+            expect(s, before, "old", REASON_NONE);
+    }
+}
+
+static void an_exec_between_snapshot_and_merge_leaves_the_records_alone(void **state)
+{
+    _cleanup_(scene_freep) struct scene *s = scene_of(false);
+    uint64_t exec;
+    uint32_t at;
+
+    (void)state;
+    add_file(5, "old");
+    add_file(6, "new");
+    add_process(100, 5);
+    assert_int_equal(scene_process(s, 100, 0, 10), SCENE_PENDING);
+    answer_all();
+    exec = now_ns();
+    scene_exec(s, 100, exec);
+    map_at(s, 100, 0x40000, 6, exec + 1);
+    scene_advance(s, LATER, 0);
+    at = locate(s, 100, 0x11010, exec + 5, exec + 9);
+    name_all(s);
+    expect(s, at, "[unknown]", REASON_NO_MAPPING);
+}
+
+static void a_snapshot_of_one_life_is_not_believed_of_the_next(void **state)
+{
+    _cleanup_(scene_freep) struct scene *s = scene_of(false);
+    struct fake_ask *second;
+    uint32_t at;
+
+    (void)state;
+    add_file(5, "old");
+    add_process(100, 5)->start_ticks = 5;
+    assert_int_equal(scene_process(s, 100, 0, 10), SCENE_PENDING);
+    scene_exit(s, 100, 20);
+    scene_fork(s, 100, 1, 30);
+    /* The second life cannot be looked at: whoever is there started at another time. */
+    assert_int_equal(scene_process(s, 100, 9 * 10000000ull, 40), SCENE_PENDING);
+    second = TAKE_PTR(world.queue->next);
+    answer_all();
+    scene_advance(s, LATER, 0); /* the first answer, while the second is still awaited */
+    world.queue = second;
+    at = locate(s, 100, 0x11010, 41, 42);
+    name_all(s);
+    assert_int_equal(scene_frame(s, at)->source, SOURCE_NONE);
+}
+
+static void a_number_used_again_unseen_is_not_named_by_the_dead(void **state)
+{
+    _cleanup_(scene_freep) struct scene *s = scene_with_init();
+    uint64_t died = now_ns() - NS_PER_SEC;
+    struct timespec boot;
+    uint32_t of_dead, of_new;
+
+    (void)state;
+    clock_gettime(CLOCK_BOOTTIME, &boot);
+    add_file(5, "dead");
+    scene_exec(s, 100, 1);
+    map_at(s, 100, 0x10000, 5, 2);
+    scene_exit(s, 100, died);
+    add_process(100, 5)->map_count = 0;
+    of_dead = locate(s, 100, 0x11010, died - 10, died - 5);
+    assert_int_equal(
+        scene_process(s, 100,
+                      (uint64_t)boot.tv_sec * NS_PER_SEC + (uint64_t)boot.tv_nsec - NS_PER_SEC / 2,
+                      died + NS_PER_SEC / 2 + 10),
+        SCENE_PENDING);
+    of_new = locate(s, 100, 0x11010, died + NS_PER_SEC / 2 + 10, died + NS_PER_SEC / 2 + 20);
+    name_all(s);
+    expect(s, of_dead, "dead", REASON_NONE);
+    assert_int_equal(scene_frame(s, of_new)->source, SOURCE_NONE);
+}
+
+static void threads_that_outlive_their_first_keep_their_names(void **state)
+{
+    _cleanup_(scene_freep) struct scene *s = scene_with_init();
+    uint64_t died = now_ns() - NS_PER_SEC;
+    uint32_t at;
+
+    (void)state;
+    add_file(5, "work");
+    scene_exec(s, 100, 1);
+    map_at(s, 100, 0x10000, 5, 2);
+    scene_exit(s, 100, died);
+    assert_int_equal(scene_process(s, 100, 1000, died + 100), SCENE_READY);
+    at = locate(s, 100, 0x11010, died + 50, died + 100);
+    name_all(s);
+    expect(s, at, "work", REASON_NONE);
+}
+
+static void a_mapping_that_was_replaced_between_the_samples_is_never_named(void **state)
+{
+    _cleanup_(scene_freep) struct scene *s = scene_with_init();
+    uint32_t across, before, after, there_and_back;
+
+    (void)state;
+    add_file(5, "first");
+    add_file(6, "second");
+    scene_exec(s, 100, 1);
+    map_at(s, 100, 0x10000, 5, 10);
+    map_at(s, 100, 0x10000, 6, 20);
+    map_at(s, 100, 0x10000, 5, 30);
+    before = locate(s, 100, 0x11010, 12, 18);
+    across = locate(s, 100, 0x11010, 18, 22);
+    after = locate(s, 100, 0x11010, 22, 28);
+    there_and_back = locate(s, 100, 0x11010, 18, 35);
+    name_all(s);
+    expect(s, before, "first", REASON_NONE);
+    expect(s, after, "second", REASON_NONE);
+    expect(s, across, "[unknown]", REASON_CHANGED);
+    expect(s, there_and_back, "[unknown]", REASON_CHANGED);
+}
+
+static void a_process_that_is_gone_says_so(void **state)
+{
+    _cleanup_(scene_freep) struct scene *s = scene_of(false);
+    uint32_t at;
+
+    (void)state;
+    look_at(s, 100, 10);
+    at = locate(s, 100, 0x11010, 10, 20);
+    name_all(s);
+    expect(s, at, "[unknown]", REASON_PROCESS_GONE);
+}
+
+static void a_file_that_one_process_refuses_is_opened_through_another(void **state)
+{
+    _cleanup_(scene_freep) struct scene *s = scene_of(false);
+    uint32_t one, two;
+
+    (void)state;
+    add_file(5, "work");
+    add_process(100, 5)->refuses = true;
+    add_process(101, 5);
+    look_at(s, 100, 10);
+    one = locate(s, 100, 0x11010, 10, 20);
+    answer_all();
+    look_at(s, 101, 10);
+    scene_advance(s, LATER, 0);
+    two = locate(s, 101, 0x11010, 10, 20);
+    name_all(s);
+    assert_int_equal(one, two);
+    expect(s, one, "work", REASON_NONE);
+}
+
+static void a_file_that_nobody_can_open_says_why_and_is_not_asked_for_ever(void **state)
+{
+    _cleanup_(scene_freep) struct scene *s = scene_of(false);
+    uint32_t at = 0;
+
+    (void)state;
+    add_file(5, "work");
+    add_process(100, 5)->refuses = true;
+    look_at(s, 100, 10);
+    for (int i = 0; i < 50; i++) {
+        at = locate(s, 100, 0x11010, 10, 20);
+        scene_advance(s, LATER, 0);
+        answer_all();
+    }
+    assert_in_range(world.asked[WIRE_OPEN], 2, 6);
+    name_all(s);
+    expect(s, at, "[f5]", REASON_FILE);
+    assert_string_equal(scene_frame(s, at)->detail, file_reason_text(FILE_UNREADABLE));
+}
+
+static void parser_failures_are_told_apart(void **state)
+{
+    static const enum wire_status statuses[] = {WIRE_CRASHED, WIRE_TIMEOUT, WIRE_LOST,
+                                                WIRE_MALFORMED};
+    const char *details[ARRAY_SIZE(statuses)];
+
+    (void)state;
+    add_file(5, "work");
+    add_process(100, 5);
+    for (size_t i = 0; i < ARRAY_SIZE(statuses); i++) {
+        _cleanup_(scene_freep) struct scene *s = scene_of(false);
+        uint32_t at;
+
+        resolver_free(resolver);
+        assert_int_equal(resolver_new(NULL, -1, -1, 1 << 20, &resolver), 0);
+        scene_free(s);
+        s = scene_of(false);
+        world.files[0].status = statuses[i];
+        look_at(s, 100, 10);
+        at = locate(s, 100, 0x11010, 10, 20);
+        name_all(s);
+        expect(s, at, "[f5]", REASON_PARSER);
+        details[i] = scene_frame(s, at)->detail;
+        for (size_t k = 0; k < i; k++)
+            assert_string_not_equal(details[k], details[i]);
+    }
+}
+
+static void a_lost_parser_is_asked_again_by_the_next_capture_a_crash_is_not(void **state)
+{
+    (void)state;
+    add_file(5, "work");
+    add_process(100, 5);
+    for (int crash = 0; crash < 2; crash++) {
+        world.asked[WIRE_PARSE_ELF] = 0;
+        world.files[0].status = crash ? WIRE_CRASHED : WIRE_LOST;
+        for (int i = 0; i < 2; i++) {
+            _cleanup_(scene_freep) struct scene *s = scene_of(false);
+
+            look_at(s, 100, 10);
+            locate(s, 100, 0x11010, 10, 20);
+            name_all(s);
+        }
+        assert_int_equal(world.asked[WIRE_PARSE_ELF], crash ? 1 : 2);
+    }
+}
+
+static void a_second_capture_takes_the_table_from_the_cache(void **state)
+{
+    (void)state;
+    add_file(5, "work");
+    add_process(100, 5);
+    for (int i = 0; i < 2; i++) {
+        _cleanup_(scene_freep) struct scene *s = scene_of(false);
+        uint32_t at;
+
+        look_at(s, 100, 10);
+        at = locate(s, 100, 0x11010, 10, 20);
+        name_all(s);
+        expect(s, at, "work", REASON_NONE);
+    }
+    assert_int_equal(world.asked[WIRE_PARSE_ELF], 1);
+}
+
+static void lost_helpers_leave_everything_unnamed_and_nothing_open(void **state)
+{
+    _cleanup_(scene_freep) struct scene *s = scene_of(false);
+    uint32_t at;
+
+    (void)state;
+    world.lost = WIRE_LOST;
+    look_at(s, 100, 10);
+    map_at(s, 100, 0x10000, 5, 5);
+    at = locate(s, 100, 0x11010, 10, 20);
+    name_all(s);
+    assert_int_equal(scene_frame(s, at)->source, SOURCE_NONE);
+}
+
+static void a_scene_freed_with_questions_open_is_not_called_back(void **state)
+{
+    struct scene *s = scene_of(false);
+
+    (void)state;
+    add_file(5, "work");
+    add_process(100, 5);
+    look_at(s, 100, 10);
+    locate(s, 100, 0x11010, 10, 20);
+    scene_process(s, 101, 0, 10);
+    scene_collect(s);
+    assert_non_null(world.queue);
+    scene_free(s);
+    assert_null(world.queue);
+}
+
+/* ---- perf maps ---- */
+
+static struct scene *jit_scene(void)
+{
+    struct scene *s = scene_of(false);
+
+    add_process(100, 0);
+    look_at(s, 100, 10);
+    world.map_reason = FILE_OK;
+    world.map_first[0] = (struct world_symbol){0x11000, 0x100, "early"};
+    world.map_first[1] = (struct world_symbol){0x12000, 0x100, "dropped"};
+    world.map_last[0] = (struct world_symbol){0x11000, 0x100, "late"};
+    return s;
+}
+
+static void of_two_readings_the_last_wins_and_the_first_serves_what_was_dropped(void **state)
+{
+    _cleanup_(scene_freep) struct scene *s = jit_scene();
+    uint32_t both, dropped, neither;
+
+    (void)state;
+    both = locate(s, 100, 0x11010, 10, 20);
+    dropped = locate(s, 100, 0x12010, 10, 20);
+    neither = locate(s, 100, 0x13010, 10, 20);
+    name_all(s);
+    assert_int_equal(world.readings, 2);
+    expect(s, both, "late", REASON_NONE);
+    expect(s, dropped, "dropped", REASON_NONE);
+    assert_int_equal(scene_frame(s, neither)->reason, REASON_JIT_NOT_IN_MAP);
+}
+
+static void without_a_map_the_reason_is_told(void **state)
+{
+    _cleanup_(scene_freep) struct scene *s = jit_scene();
+    uint32_t at;
+
+    (void)state;
+    world.map_reason = FILE_FOREIGN;
+    at = locate(s, 100, 0x11010, 10, 20);
+    name_all(s);
+    assert_int_equal(scene_frame(s, at)->reason, REASON_JIT_MAP_REFUSED);
+    assert_string_equal(scene_frame(s, at)->detail, file_reason_text(FILE_FOREIGN));
+}
+
+static void memory_that_was_protected_anew_is_still_one_place(void **state)
+{
+    _cleanup_(scene_freep) struct scene *s = jit_scene();
+    uint32_t at;
+
+    (void)state;
+    /* The maps say offset 0 of anonymous memory, the record says its address. */
+    map_at(s, 100, 0x8000, 0, 15);
+    at = locate(s, 100, 0x11010, 10, 20);
+    name_all(s);
+    expect(s, at, "late", REASON_NONE);
+}
+
+static void a_map_written_after_the_program_ended_is_not_believed(void **state)
+{
+    for (int exec = 0; exec < 2; exec++) {
+        _cleanup_(scene_freep) struct scene *s = NULL;
+        struct timespec now;
+        uint32_t at;
+
+        if (exec)
+            set_up(state);
+        s = jit_scene();
+        at = locate(s, 100, 0x11010, 10, 20);
+        answer_all();
+        clock_gettime(CLOCK_REALTIME, &now);
+        world.map_mtime_ns = (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
+        if (exec)
+            scene_exec(s, 100, now_ns() - 1000000);
+        else
+            scene_exit(s, 100, now_ns() - 1000000);
+        name_all(s);
+        expect(s, at, "early", REASON_NONE);
+        scene_free(s);
+        s = NULL;
+        if (!exec)
+            tear_down(state);
+    }
+}
+
+static void code_of_the_program_before_an_exec_gets_no_map_of_the_one_after(void **state)
+{
+    _cleanup_(scene_freep) struct scene *s = jit_scene();
+    uint32_t at;
+
+    (void)state;
+    scene_exec(s, 100, 30);
+    map_at(s, 100, 0x10000, 0, 31);
+    at = locate(s, 100, 0x11010, 10, 20);
+    name_all(s);
+    assert_int_equal(scene_frame(s, at)->source, SOURCE_NONE);
+}
+
+/* ---- names ---- */
+
+static struct scene *names_scene(uint32_t *mangled, uint32_t *plain)
+{
+    struct scene *s = scene_of(false);
+    struct world_file *f;
+
+    add_file(5, "_ZN1aE");
+    f = world_file(5);
+    f->symbols[1] = (struct world_symbol){0x402000, 0x100, "plain"};
+    f->symbols[2] = (struct world_symbol){0x403000, 0x100, "_ZN1bE"};
+    add_process(100, 5);
+    look_at(s, 100, 10);
+    *mangled = locate(s, 100, 0x11010, 10, 20);
+    *plain = locate(s, 100, 0x12010, 10, 20);
+    locate(s, 100, 0x13010, 10, 20);
+    return s;
+}
+
+static void mangled_names_come_back_in_their_language(void **state)
+{
+    uint32_t mangled, plain;
+    _cleanup_(scene_freep) struct scene *s = names_scene(&mangled, &plain);
+
+    (void)state;
+    name_all(s);
+    expect(s, mangled, "nice(_ZN1aE)", REASON_NONE);
+    assert_string_equal(scene_frame(s, mangled)->language, "c++");
+    expect(s, plain, "plain", REASON_NONE);
+    assert_null(scene_frame(s, plain)->language);
+}
+
+static void a_demangler_that_miscounts_is_not_believed_at_all(void **state)
+{
+    for (enum demangler d = DEMANGLER_TOO_FEW; d <= DEMANGLER_LOST; d++) {
+        uint32_t mangled, plain;
+        _cleanup_(scene_freep) struct scene *s = NULL;
+
+        if (d != DEMANGLER_TOO_FEW)
+            set_up(state);
+        world.demangler = d;
+        s = names_scene(&mangled, &plain);
+        name_all(s);
+        expect(s, mangled, "_ZN1aE", REASON_NONE);
+        expect(s, plain, "plain", REASON_NONE);
+        scene_free(s);
+        s = NULL;
+        if (d != DEMANGLER_LOST)
+            tear_down(state);
+    }
+}
+
+static void settled_names_are_raw_and_stay_when_the_answer_comes_late(void **state)
+{
+    uint32_t mangled, plain;
+    _cleanup_(scene_freep) struct scene *s = names_scene(&mangled, &plain);
+
+    (void)state;
+    answer_all();
+    scene_collect(s);
+    answer_all();
+    assert_int_equal(scene_name(s), 0);
+    assert_null(scene_frame(s, mangled));
+    scene_settle_names(s);
+    expect(s, mangled, "_ZN1aE", REASON_NONE);
+    answer_all();
+    expect(s, mangled, "_ZN1aE", REASON_NONE);
+}
+
+static void hostile_names_come_out_as_bounded_utf8(void **state)
+{
+    _cleanup_(scene_freep) struct scene *s = scene_of(false);
+    static char endless[70000];
+    const char *const names[] = {"a\x1b[31mb\n;c<script>", "bad\xff\xfe\xc0\x80", endless};
+    uint32_t at[ARRAY_SIZE(names)];
+    struct world_file *f;
+
+    (void)state;
+    memset(endless, 'x', sizeof(endless) - 1);
+    add_file(5, "first");
+    f = world_file(5);
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        f->symbols[1 + i] = (struct world_symbol){0x402000 + i * 0x1000, 0x100, names[i]};
+    add_process(100, 5);
+    look_at(s, 100, 10);
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        at[i] = locate(s, 100, 0x12010 + i * 0x1000, 10, 20);
+    name_all(s);
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        const char *name = scene_frame(s, at[i])->name;
+        size_t size = strlen(name), step;
+
+        assert_in_range(size, 5, FRAME_NAME_MAX + 4);
+        for (size_t k = 0; k < size; k += step) {
+            step = utf8_length(name + k, size - k);
+            assert_int_not_equal(step, 0);
+        }
+    }
+    assert_string_equal(scene_frame(s, at[0])->name, names[0]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+        TEST(a_process_that_was_there_before_is_named_from_its_snapshot),
+        TEST(addresses_are_shown_only_when_they_were_asked_for),
+        TEST(a_newer_record_wins_over_the_snapshot_whichever_came_first),
+        TEST(an_exec_between_snapshot_and_merge_leaves_the_records_alone),
+        TEST(a_snapshot_of_one_life_is_not_believed_of_the_next),
+        TEST(a_number_used_again_unseen_is_not_named_by_the_dead),
+        TEST(threads_that_outlive_their_first_keep_their_names),
+        TEST(a_mapping_that_was_replaced_between_the_samples_is_never_named),
+        TEST(a_process_that_is_gone_says_so),
+        TEST(a_file_that_one_process_refuses_is_opened_through_another),
+        TEST(a_file_that_nobody_can_open_says_why_and_is_not_asked_for_ever),
+        TEST(parser_failures_are_told_apart),
+        TEST(a_lost_parser_is_asked_again_by_the_next_capture_a_crash_is_not),
+        TEST(a_second_capture_takes_the_table_from_the_cache),
+        TEST(lost_helpers_leave_everything_unnamed_and_nothing_open),
+        TEST(a_scene_freed_with_questions_open_is_not_called_back),
+        TEST(of_two_readings_the_last_wins_and_the_first_serves_what_was_dropped),
+        TEST(without_a_map_the_reason_is_told),
+        TEST(memory_that_was_protected_anew_is_still_one_place),
+        TEST(a_map_written_after_the_program_ended_is_not_believed),
+        TEST(code_of_the_program_before_an_exec_gets_no_map_of_the_one_after),
+        TEST(mangled_names_come_back_in_their_language),
+        TEST(a_demangler_that_miscounts_is_not_believed_at_all),
+        TEST(settled_names_are_raw_and_stay_when_the_answer_comes_late),
+        TEST(hostile_names_come_out_as_bounded_utf8),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
