@@ -43,7 +43,8 @@ static void add_caches(const struct context *ctx, struct buf *out)
     buf_addf(
         out,
         ",\"caches\":{\"symbol_tables\":%llu,\"symbol_bytes\":%llu,\"symbol_budget_bytes\":%llu,"
-        "\"hits\":%llu,\"misses\":%llu,\"evicted\":%llu,\"unwind_tables\":%llu,\"unwind_rows\":%llu,"
+        "\"hits\":%llu,\"misses\":%llu,\"evicted\":%llu,\"unwind_tables\":%llu,"
+        "\"unwind_rows\":%llu,"
         "\"unwind_rows_max\":%llu,\"unwind_refused\":%llu,\"kernel_bytes\":%llu,"
         "\"state_files\":%llu,\"containers\":%llu}",
         (ull)r.cache.entries, (ull)r.cache.bytes, (ull)r.cache.budget, (ull)r.cache.hits,
