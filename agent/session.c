@@ -131,13 +131,6 @@ static void write_error(struct session *s, const struct err *e)
     s->finishing = true;
 }
 
-void session_refuse(struct session *s, const struct err *e)
-{
-    write_error(s, e);
-    s->setup.ctx->totals.refused++;
-    flush(s);
-}
-
 /* The capture wrote something. Flushing may end the session and free the capture: not inside its
  * own call, but in the loop's next round. */
 static void on_wake(void *data)

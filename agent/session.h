@@ -32,6 +32,3 @@ uid_t session_uid(const struct session *s);
 
 /* The capture under way, or NULL. Borrowed. */
 const struct capture *session_capture(const struct session *s);
-
-/* Writes one error line and closes once it is out. */
-void session_refuse(struct session *s, const struct err *e);
