@@ -268,7 +268,8 @@ static int add_fde(struct entries *es, struct entry *e)
     /* Linkers leave entries for code that they dropped, at address 0 or thereabouts. */
     if (size == 0 || start < base || !is_code(es, start))
         return 0;
-    if (start - base > UINT32_MAX || size > UINT32_MAX - (start - base)) {
+    if (start - base > UINT32_MAX || size > UINT32_MAX - (start - base) ||
+        size > UINT64_MAX - start) {
         mark_truncated(es);
         return 0;
     }

@@ -68,7 +68,8 @@ static int add_place(struct unwindtab_builder *b, uint64_t vaddr)
     uint64_t base = unwindtab_builder_header(b)->base_vaddr, pc = vaddr - base;
     int r;
 
-    if (vaddr <= base || pc > UINT32_MAX - sizeof(way_back))
+    if (vaddr <= base || pc > UINT32_MAX - sizeof(way_back) ||
+        vaddr > UINT64_MAX - sizeof(way_back))
         return 0;
     r = add_range(b, (uint32_t)pc - 1, (uint32_t)pc);
     return r < 0 ? r : add_range(b, (uint32_t)pc, (uint32_t)(pc + sizeof(way_back)));

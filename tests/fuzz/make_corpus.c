@@ -3,9 +3,11 @@
  * Writes the seeds that fuzzing starts from: make_corpus DIRECTORY. What fuzzing found later lies
  * beside them.
  */
+#include "nsresolve/ehframe.h"
 #include "nsresolve/elf.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/craft_elf.h"
+#include "tests/unit/craft_frames.h"
 
 #include <sys/stat.h>
 
@@ -88,6 +90,47 @@ static void save_calls(void)
     save("symtab", "calls", calls, sizeof(calls));
 }
 
+/* Led by the byte that says what it is to fuzz_ehframe. */
+static void save_led(const char *name, uint8_t way, const void *data, size_t size)
+{
+    uint8_t led[8192] = {way};
+
+    must(size < sizeof(led));
+    memcpy(led + 1, data, size);
+    save("ehframe", name, led, size + 1);
+}
+
+static void save_frames(void)
+{
+    _cleanup_(unwindtab_builder_freep) struct unwindtab_builder *b = NULL;
+    _cleanup_close_ int out_fd = memfd_of("", 0);
+    _cleanup_close_ int in_fd = -1;
+    struct frames f;
+    char table[4096];
+    ssize_t size;
+
+    frames_sample(&f);
+    save_led("file", 0, &f, FRAMES_SIZE(&f));
+    save_led("section", 2, f.bytes, f.used);
+    save_led("open-section", 3, f.bytes, f.used);
+    in_fd = memfd_of(&f, FRAMES_SIZE(&f));
+    must(unwindtab_builder_new(&b) == 0 && ehframe_parse(in_fd, b) == 0);
+    must(unwindtab_builder_write(b, out_fd) == 0);
+    size = pread(out_fd, table, sizeof(table), 0);
+    must(size > 0);
+    save_led("table", 1, table, (size_t)size);
+
+    f.header.e_shoff = f.header.e_shnum = 0;
+    save_led("no-sections", 0, &f, FRAMES_SIZE(&f));
+    frames_start(&f);
+    frames_put(&f, "\20\0\0\0\377\377\377\377\4\0\10\0\1\x78\20\x0c\7\10\220\1", 20);
+    frames_put(&f, "\30\0\0\0\0\0\0\0\0\20\100\0\0\0\0\0\100\0\0\0\0\0\0\0\101\x0e\20\0", 28);
+    save_led("debug-section", 4, f.bytes, f.used);
+    frames_finish(&f);
+    frames_make_debug(&f);
+    save_led("debug-file", 0, &f, FRAMES_SIZE(&f));
+}
+
 int main(int argc, char **argv)
 {
     static const char names[] = "main\0_Z3addii\0_ZNSt6vectorIiSaIiEE9push_backEOi\0"
@@ -101,6 +144,7 @@ int main(int argc, char **argv)
     mkdir(root, 0777);
     save_elf_files();
     save_calls();
+    save_frames();
     save("demangle", "names", names, sizeof(names) - 1);
     save_text("perfmap", "map",
               "1000 100 LazyCompile:*add /x y.js:3:1\n0x1080 0x20 inner\n1000 10 new\n"

@@ -23,6 +23,7 @@ static void each_kind_of_input_has_its_answer(void **state)
         {WIRE_PARSE_MAPS, maps, sizeof(maps) - 1, 0},
         {WIRE_PARSE_PERFMAP, map, sizeof(map) - 1, 0},
         {WIRE_DEMANGLE, "main", 5, 0},
+        {WIRE_PARSE_UNWIND, &c, CRAFT_SIZE, 0},
     };
 
     (void)state;
