@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Call frame information made by hand, sound and hostile. */
+/* Call frame information made by hand. */
 #include "nsresolve/ehframe.h"
 #include "tests/unit/craft_frames.h"
 #include "tests/unit/unwind_tables.h"
@@ -384,98 +384,6 @@ static void other_machines_have_a_table_without_rows(void **state)
     assert_int_equal(unwind_parse_result("#!/bin/sh", 9), -EBADMSG);
 }
 
-/* The section ends where the file does, in mid-entry: what stands before it keeps its rows. */
-static void a_file_cut_at_any_byte_is_survived(void **state)
-{
-    struct frames f;
-
-    (void)state;
-    frames_sample(&f);
-    for (size_t cut = 0; cut < FRAMES_SIZE(&f); cut++) {
-        _cleanup_(unwindtab_freep) struct unwindtab *t = NULL;
-
-        if (cut < offsetof(struct frames, segments) + sizeof(f.segments)) {
-            assert_int_equal(unwind_parse_result(&f, cut), -EBADMSG);
-            continue;
-        }
-        t = unwind_parsed(&f, cut);
-        assert_true(unwindtab_header(t)->flags & UNWINDTAB_TRUNCATED);
-        if (cut > offsetof(struct frames, bytes) + 0x40)
-            assert_rule(t, AT(4), UNWIND_RBP, 2, 2);
-    }
-}
-
-/* The same, with the section's size as the liar. */
-static void a_section_cut_at_any_byte_is_survived(void **state)
-{
-    struct frames f;
-
-    (void)state;
-    frames_sample(&f);
-    for (size_t size = 0; size < f.used; size++) {
-        _cleanup_(unwindtab_freep) struct unwindtab *t = NULL;
-
-        f.sections[1].sh_size = size;
-        t = parsed(&f);
-        if (size > 0x40)
-            assert_rule(t, AT(4), UNWIND_RBP, 2, 2);
-    }
-}
-
-static void every_byte_may_lie(void **state)
-{
-    const uint8_t lies[] = {0, 1, 0x7f, 0x80, 0xff};
-    struct frames f;
-
-    (void)state;
-    frames_sample(&f);
-    for (size_t i = 0; i < FRAMES_SIZE(&f); i++) {
-        uint8_t *byte = (uint8_t *)&f + i, was = *byte;
-
-        for (size_t k = 0; k < ARRAY_SIZE(lies); k++) {
-            *byte = lies[k];
-            unwind_parse_result(&f, FRAMES_SIZE(&f)); /* opens what was written */
-        }
-        *byte = was;
-    }
-}
-
-/* Entries that share a CIE full of instructions, taken in turn with many others so that none is
- * kept, must not cost their product. */
-static void the_work_is_bounded_by_the_size(void **state)
-{
-    enum { CIES = 65, CIE_BYTES = 4096, FDES = 200000, FDE_BYTES = 20 };
-    size_t size = CIES * CIE_BYTES + FDES * FDE_BYTES;
-    uint8_t *bytes = calloc(1, size), *at = bytes;
-    _cleanup_(unwindtab_freep) struct unwindtab *t = NULL;
-    struct frames f;
-
-    (void)state;
-    assert_non_null(bytes);
-    for (unsigned i = 0; i < CIES; i++, at += CIE_BYTES) {
-        const uint32_t length = CIE_BYTES - 4;
-
-        memcpy(at, &length, 4);
-        memcpy(at + 8, "\1zR\0\1\x78\20\1\x1b\x0c\7\10\x90\1", 14);
-    }
-    for (unsigned i = 0; i < FDES; i++, at += FDE_BYTES) {
-        /* 64 places hold CIEs, which stand 4096 bytes apart: all fall on the same one */
-        const uint32_t words[] = {FDE_BYTES - 4,
-                                  (uint32_t)(at + 4 - bytes - (i % CIES) * CIE_BYTES),
-                                  AT(0) + i - (uint32_t)(FRAMES_VADDR + (at + 8 - bytes)), 1, 0};
-
-        memcpy(at, words, sizeof(words));
-    }
-    frames_start(&f);
-    frames_finish(&f);
-    f.sections[1].sh_size = size;
-    f.segments[0].p_filesz = FRAMES_SIZE(&f) + size;
-    t = unwind_parsed_two(&f, FRAMES_SIZE(&f), bytes, size);
-    free(bytes);
-    assert_true(unwindtab_header(t)->flags & UNWINDTAB_TRUNCATED);
-    assert_rule(t, AT(0), UNWIND_RSP, 1, 0);
-}
-
 static void the_way_back_from_signals_is_found_without_frames(void **state)
 {
     const uint8_t way_back[] = {0x90, 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05, 0xc3};
@@ -531,10 +439,6 @@ int main(void)
         cmocka_unit_test(debug_frame_is_read_in_both_formats_and_compressed),
         cmocka_unit_test(a_compressed_section_beyond_the_bound_is_left_out),
         cmocka_unit_test(other_machines_have_a_table_without_rows),
-        cmocka_unit_test(a_file_cut_at_any_byte_is_survived),
-        cmocka_unit_test(a_section_cut_at_any_byte_is_survived),
-        cmocka_unit_test(every_byte_may_lie),
-        cmocka_unit_test(the_work_is_bounded_by_the_size),
         cmocka_unit_test(the_way_back_from_signals_is_found_without_frames),
         cmocka_unit_test(our_own_vdso_has_rows),
     };
