@@ -99,7 +99,10 @@ W_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer -fno-optimiz
 WORKLOADS := $(patsubst tests/workloads/%.c,$(W)/%,$(wildcard tests/workloads/*.c)) \
 	$(patsubst tests/workloads/%.cc,$(W)/%,$(wildcard tests/workloads/*.cc)) \
 	$(if $(shell command -v rustc),$(patsubst tests/workloads/%.rs,$(W)/%,$(wildcard tests/workloads/*.rs)))
-workloads: $(WORKLOADS) $(W)/twin $(patsubst %.c,$(B)/%,$(wildcard tests/hostile/*.c))
+# Without frame pointers, as distributions build.
+OMIT := $(W)/omit $(W)/omit-stripped $(W)/omit-static-pie $(W)/libomit.so \
+	$(if $(shell command -v musl-gcc),$(W)/omit-musl)
+workloads: $(WORKLOADS) $(OMIT) $(W)/twin $(patsubst %.c,$(B)/%,$(wildcard tests/hostile/*.c))
 
 # Static, so that a container's root needs nothing but the program.
 $(W)/%: tests/workloads/%.c
@@ -119,6 +122,31 @@ $(W)/%: tests/workloads/%.rs
 	$(call say,WORK,$@)
 	$(Q)mkdir -p $(@D) && rustc -C opt-level=1 -C debuginfo=1 -C force-frame-pointers=yes \
 		-C target-feature=+crt-static -o $@ $<
+
+O_CXXFLAGS := -O2 -fomit-frame-pointer -fno-optimize-sibling-calls -fno-exceptions -fno-rtti -Wall
+
+$(W)/omit: tests/workloads/omit.cpp
+	$(call say,WORK,$@)
+	$(Q)mkdir -p $(@D) && $(CXX) $(O_CXXFLAGS) -pthread -o $@ $<
+
+$(W)/omit-stripped: $(W)/omit
+	$(Q)strip -o $@ $<
+
+$(W)/omit-static-pie: tests/workloads/omit.cpp
+	$(call say,WORK,$@)
+	$(Q)mkdir -p $(@D) && $(CXX) $(O_CXXFLAGS) -DOMIT_STATIC -static-pie -pthread -o $@ $<
+
+# There is no C++ library for musl, so none is used.
+$(W)/omit-musl: tests/workloads/omit.cpp
+	$(call say,WORK,$@)
+	$(Q)mkdir -p $(@D) && $(CXX) $(O_CXXFLAGS) -DOMIT_STATIC -fno-threadsafe-statics -nostdinc \
+		-nostdinc++ -isystem /usr/include/$(shell uname -m)-linux-musl \
+		-isystem $(shell $(CXX) -print-file-name=include) -c -o $@.o $<
+	$(Q)musl-gcc -static -o $@ $@.o && rm -f $@.o
+
+$(W)/libomit.so: tests/workloads/omit_library.cpp
+	$(call say,WORK,$@)
+	$(Q)mkdir -p $(@D) && $(CXX) $(O_CXXFLAGS) -fPIC -shared -o $@ $<
 
 $(B)/tests/hostile/%: tests/hostile/%.c $(B)/libporthole.a
 	$(call say,TEST,$@)

@@ -14,14 +14,16 @@
 
 static int on_libbpf(enum libbpf_print_level level, const char *format, va_list args)
 {
-    char line[512];
+    _cleanup_free_ char *text = NULL;
+    char *line, *rest;
 
     /* Its warnings are ours to explain; they help only who looks for the reason. */
-    if (level == LIBBPF_DEBUG)
+    if (level == LIBBPF_DEBUG || vasprintf(&text, format, args) < 0)
         return 0;
-    vsnprintf(line, sizeof(line), format, args);
-    line[strcspn(line, "\n")] = '\0';
-    log_debug("%s", line);
+    rest = text;
+    while ((line = strsep(&rest, "\n")))
+        if (*line)
+            log_debug("%s", line);
     return 0;
 }
 

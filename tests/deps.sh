@@ -13,7 +13,8 @@ TEST="g++=g++ git=git libcmocka-dev clang-format=clang-format cppcheck=cppcheck
     shellcheck=shellcheck crun=crun dockerd=docker.io podman=podman containerd=containerd
     redis-server redis-tools nodejs rustc=rustc java=openjdk-17-jre-headless go=golang-go
     perf=linux-perf bpftrace=bpftrace libbpf-tools fuse3 libfuse3-dev mandoc=mandoc
-    socat=socat jq=jq libcap2-bin procps iproute2 chromium chromium-driver python3-selenium"
+    socat=socat jq=jq libcap2-bin procps iproute2 chromium chromium-driver python3-selenium
+    musl-gcc=musl-tools gdb=gdb"
 
 PATH=$PATH:/usr/sbin:/sbin
 GUARD=/usr/sbin/policy-rc.d
