@@ -130,7 +130,8 @@ static const struct check checks[] = {
      .costs = "perf buffers beyond perf_event_mlock_kb"},
 
     {"setting", "perf_event_paranoid", check_setting, INFO,
-     .arg = "above -1, buffers beyond perf_event_mlock_kb need CAP_IPC_LOCK"},
+     .arg = "above -1, buffers beyond perf_event_mlock_kb need CAP_IPC_LOCK; at 3, "
+            "on Debian and Ubuntu, opening events needs CAP_SYS_ADMIN"},
     {"setting", "kptr_restrict", check_setting, INFO,
      .arg = "at 2, kallsyms shows zeros to everybody"},
     {"setting", "perf_event_mlock_kb", check_setting, INFO,

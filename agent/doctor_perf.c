@@ -12,7 +12,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <time.h>
 
 #define SIDE_BAND_PAGES 64 /* per CPU, what a capture maps; a power of two */
@@ -20,9 +19,7 @@
 
 int doctor_perf_open(struct perf_event_attr *attr, int pid, int cpu, unsigned long flags)
 {
-    int fd = syscall(SYS_perf_event_open, attr, pid, cpu, -1, flags | PERF_FLAG_FD_CLOEXEC);
-
-    return fd < 0 ? -errno : fd;
+    return perf_event_open(attr, pid, cpu, flags);
 }
 
 int doctor_cpu(void)

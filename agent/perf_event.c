@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/perf_event.h"
 
+#include "base/jail.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/capability.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -105,15 +108,23 @@ int perf_event_parse(const char *word, struct perf_event_name *ret, struct err *
     return -EINVAL;
 }
 
+int perf_event_open(struct perf_event_attr *attr, int pid, int cpu, unsigned long flags)
+{
+    long fd = syscall(SYS_perf_event_open, attr, pid, cpu, -1, flags | PERF_FLAG_FD_CLOEXEC);
+    int error = errno;
+
+    /* perf_event_paranoid 3 of Debian's kernels; agent/rights.c says who may. */
+    if (fd < 0 && error == EACCES && jail_raise(CAP_SYS_ADMIN) == 0) {
+        fd = syscall(SYS_perf_event_open, attr, pid, cpu, -1, flags | PERF_FLAG_FD_CLOEXEC);
+        error = errno;
+        jail_lower(CAP_SYS_ADMIN);
+    }
+    return fd < 0 ? -error : (int)fd;
+}
+
 int perf_event_open_cpu(struct perf_event_attr *attr, int cpu, int cgroup_fd)
 {
-    unsigned long flags = PERF_FLAG_FD_CLOEXEC;
-    long fd;
-
-    if (cgroup_fd >= 0)
-        flags |= PERF_FLAG_PID_CGROUP;
-    fd = syscall(SYS_perf_event_open, attr, cgroup_fd, cpu, -1, flags);
-    return fd < 0 ? -errno : (int)fd;
+    return perf_event_open(attr, cgroup_fd, cpu, cgroup_fd >= 0 ? PERF_FLAG_PID_CGROUP : 0);
 }
 
 int perf_event_explain(const char *word, int error, struct err *e)

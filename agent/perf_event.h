@@ -21,7 +21,12 @@ struct perf_event_name {
  * ("sched:sched_switch"). Returns 0, or -EINVAL with ERR_USAGE and the names that there are. */
 int perf_event_parse(const char *word, struct perf_event_name *ret, struct err *e);
 
-/* Opens an event; returns the fd or -errno. cgroup_fd: -1, or the directory of a v2 cgroup. */
+/* perf_event_open(2) with CLOEXEC, switching CAP_SYS_ADMIN on for the moment where the kernel
+ * insists and it is permitted. Returns the fd or -errno. */
+int perf_event_open(struct perf_event_attr *attr, int pid, int cpu, unsigned long flags);
+
+/* Opens an event for all processes of a CPU; returns the fd or -errno. cgroup_fd: -1, or the
+ * directory of a v2 cgroup. */
 int perf_event_open_cpu(struct perf_event_attr *attr, int cpu, int cgroup_fd);
 
 /* Explains a failed open of an event called word: what is missing and how to get it. Returns the

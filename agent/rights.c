@@ -22,10 +22,6 @@ const int rights_needed[] = {MONITOR_CAPS, OPENER_CAPS, AGENT_CAPS, JAIL_CAPS_EN
 
 static const int agent_effective[] = {AGENT_CAPS, JAIL_CAPS_END};
 
-/* IPC_LOCK serves perf's rings beyond perf_event_mlock_kb, and only while they are mapped. */
-static const int agent_permitted[] = {AGENT_CAPS, CAP_IPC_LOCK, JAIL_CAPS_END};
-static const int agent_permitted_without[] = {AGENT_CAPS, JAIL_CAPS_END};
-
 static const struct jail_limit agent_limits[] = {
     {RLIMIT_CORE, 0},
     {RLIMIT_FSIZE, 1u << 30}, /* memfds; it can write to no file */
@@ -62,16 +58,47 @@ static const struct jail_rule agent_rules[] = {
     JAIL_END,
 };
 
+/* Debian's and Ubuntu's kernels know a level 3 (Debian 12's default), at which CAP_PERFMON alone
+ * opens no perf event. */
+static bool perf_wants_admin(void)
+{
+    _cleanup_fclose_ FILE *f = fopen("/proc/sys/kernel/perf_event_paranoid", "re");
+    int level;
+
+    return f && fscanf(f, "%d", &level) == 1 && level > 2;
+}
+
+static bool have(int capability)
+{
+    const int list[] = {capability, JAIL_CAPS_END};
+    char names[64];
+
+    return jail_missing_caps(list, names, sizeof(names)) == 0;
+}
+
+/* Those that it may raise for a moment: IPC_LOCK while perf's rings beyond perf_event_mlock_kb are
+ * mapped, SYS_ADMIN while events are opened, and that only where the kernel insists. */
+static void fill_permitted(int permitted[5])
+{
+    int n = 0;
+
+    permitted[n++] = CAP_BPF;
+    permitted[n++] = CAP_PERFMON;
+    if (have(CAP_IPC_LOCK))
+        permitted[n++] = CAP_IPC_LOCK;
+    if (perf_wants_admin() && have(CAP_SYS_ADMIN))
+        permitted[n++] = CAP_SYS_ADMIN;
+    permitted[n] = JAIL_CAPS_END;
+}
+
 int rights_enter_agent(uid_t uid, gid_t gid, pid_t parent, struct err *e)
 {
-    static const int lock[] = {CAP_IPC_LOCK, JAIL_CAPS_END};
-    char names[64];
+    int permitted[5];
     const struct jail jail = {
         .who = "the agent",
         .uid = uid,
         .gid = gid,
-        .permitted = jail_missing_caps(lock, names, sizeof(names)) ? agent_permitted_without
-                                                                   : agent_permitted,
+        .permitted = permitted,
         .effective = agent_effective,
         .limits = agent_limits,
         .limit_count = ARRAY_SIZE(agent_limits),
@@ -79,6 +106,7 @@ int rights_enter_agent(uid_t uid, gid_t gid, pid_t parent, struct err *e)
         .rules = agent_rules,
     };
 
+    fill_permitted(permitted);
     return jail_enter(&jail, e);
 }
 
