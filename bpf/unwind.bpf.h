@@ -28,6 +28,7 @@ enum {
     ROW_SIGNAL,
     ROW_END,
     ROW_UNSUPPORTED,
+    ROW_DEREF_RSP,
 };
 
 /* Offsets in the frame that the kernel pushes for a signal handler: struct rt_sigframe without its
@@ -184,6 +185,11 @@ static __always_inline long step_by_row(struct walk *w, const struct event_row *
         if (read_user(w->bp + offset, &cfa) < 0)
             return stop(w, EVENT_STACK_BAD_FRAME);
         break;
+    case ROW_DEREF_RSP:
+        if (read_user(w->sp + offset, &cfa) < 0)
+            return stop(w, EVENT_STACK_BAD_FRAME);
+        cfa += 8;
+        break;
     case ROW_PLT:
         cfa = w->sp + 8 + ((w->ip & 15) >= (__u64)offset / 8 ? 8 : 0);
         break;
@@ -216,8 +222,10 @@ static long unwind_step(__u32 i, void *unused __attribute__((unused)))
     struct walk *w = bpf_map_lookup_elem(&walks, &zero);
     struct event_range *range;
     struct event_row *row;
-    __u64 pc, at = i & 127; /* what i is anyway; the verifier wants to see it */
+    __u64 pc, at = i;
 
+    /* Keeps the compiler from comparing a copy: 6.1's verifier would not know the index. */
+    asm volatile("" : "+r"(at));
     if (!stack || !w || at >= EVENT_STACK_MAX)
         return 1;
     stack->ip[at] = w->ip;
