@@ -1,0 +1,205 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 240
+#
+# Stacks of programs without frame pointers reach the thread's start, and every frame on the way is
+# the right one.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../programs.sh"
+need_bpf
+need_commands runc jq nsenter
+[ "$(uname -m)" = x86_64 ] || skip_all "stacks are walked by tables on x86-64 only"
+start_agent
+"$B/porthole" doctor 2>/dev/null | grep -qi 'bpf_loop.*missing' && skip_all "this kernel has no bpf_loop()"
+
+# profiled WHAT…: leaves $T/w.json and $T/w.folded.
+profiled() {
+    program_up "$@" || return 1
+    wait_for 30 busy || { WHY="it does not use the CPU" && return 1; }
+    [ -z "${DURING-}" ] || { (wait_for 20 agent_captures && $DURING) & }
+    "$B/porthole" cpu "$P" -d 5 -F 997 -o "$T/w.json" 2>"$T/err" || { WHY=$(tail -n 1 "$T/err") && return 1; }
+    folded "$T/w.json" >"$T/w.folded"
+}
+
+# Anything of the container has run for half a second.
+busy() {
+    local pid sum=0
+    for pid in $(family "$(runc_pid "$P")"); do
+        sum=$((sum + $(ticks "$pid")))
+    done
+    [ "$sum" -ge 50 ]
+}
+
+# whole PERCENT: so many samples reach the start, nearly all by tables.
+whole() {
+    jq -s -e --argjson p "$1" 'map(select(.type == "quality"))[0]
+        | .shown >= 100 and .stacks.whole * 100 >= .shown * $p and .stacks.by_tables * 100 >= .shown * 90' \
+        "$T/w.json" >/dev/null || { quality "$T/w.json" '[.shown, .stacks] | tostring' && return 1; }
+}
+
+# whole_of PERCENT TITLE WHAT…
+whole_of() {
+    local percent=$1 title=$2
+    shift 2
+    if profiled "$@"; then
+        check "$title: at least $percent % of its stacks are whole" whole "$percent"
+        check "$title: nothing is lost in silence" conserved "$T/w.json"
+        check "$title: samples in the kernel have its frames and the user's" \
+            grep -qE ';[^;]*[^]];[^;]*_\[k\]' "$T/w.folded"
+    else
+        skip "$title: at least $percent % of its stacks are whole" "$WHY"
+    fi
+    program_down
+}
+
+# ---- known call trees ----
+
+# down A B C: as a pattern, each caller with what it calls, however far the sample found it.
+down() {
+    local frame pattern='' close=''
+    for frame in "$@"; do
+        pattern+="(;$frame"
+        close+=')?'
+    done
+    echo "$pattern$close"
+}
+
+steps() {
+    local n
+    for ((n = $1; n >= 0; n--)); do
+        echo "omit::step<$n>"
+    done
+}
+
+# Below run_thread or main, what stands in each thread's stacks: name, innermost function, pattern.
+# Behind a call into libc are its own functions; so is the way back from a signal.
+trees() {
+    local libc='[^;:]+' handler
+    # shellcheck disable=SC2046 # lists of words
+    {
+        handler=$(down omit::on_signal omit::leaf_handler)
+        handler="$(down $(steps 3) omit::leaf_interrupted)(;$libc$handler)?"
+        echo "tree omit::leaf_tree $(down omit::tree $(steps 12) omit::leaf_tree)"
+        echo "realigned omit::leaf_aligned $(down omit::realigned $(steps 2) omit::forced omit::grown \
+            omit::aligned omit::leaf_aligned)"
+        echo "handler omit::leaf_handler (;omit::handler$handler)?"
+        echo "altstack omit::leaf_handler (;omit::altstack$handler)?"
+        echo "callback omit::leaf_compare $(down omit::callback $(steps 2) omit::sorted "$libc" \
+            "$libc(;$libc)*" omit::compare omit::leaf_compare)"
+        echo "plt omit::leaf_plt $(down omit::plt $(steps 2) omit::leaf_plt "$libc(;$libc)*")"
+        echo "clock omit::leaf_clock $(down omit::clock $(steps 2) omit::leaf_clock "$libc(;$libc)*")"
+        echo "kernel omit::leaf_read $(down omit::kernel $(steps 2) omit::leaf_read "$libc(;$libc)*")"
+        echo "deep omit::leaf_deep $(down omit::deep 'omit::fall(;omit::fall){0,109}' omit::leaf_deep)"
+        echo "last omit::leaf_last $(down omit::last omit::last_call omit::leaf_last)"
+        echo "plugin omit::leaf_plugin (;omit::plugin($(down library_enter 'library::step<3>' \
+            'library::step<2>' 'library::step<1>' 'library::step<0>' omit::leaf_plugin)|(;$libc)*))?"
+    }
+}
+
+pattern_of() {
+    trees | sed -n "s/^$1 [^ ]* //p"
+}
+
+# always THREAD LEAF START PATTERN: of the thread's stacks that reach the start, all look like that,
+# and at least some of them end in LEAF.
+always() {
+    grep -E "^$1;" "$T/w.folded" | grep -E "^$1$3(;| )" >"$T/thread" || { echo "no whole stack" && return 1; }
+    grep -qE ";$2(;| )" "$T/thread" || { echo "no stack has $2" && return 1; }
+    lacks "$T/thread" "^$1$3[^;]" && ! grep -vE "^$1$3$4(;[^;]*_\[k\])* [0-9]+$" "$T/thread" | cut -c 1-250 | grep .
+}
+
+# known TITLE THREAD-START MAIN-START COMMAND: the call trees of all threads.
+known() {
+    local thread leaf pattern
+    while read -r thread leaf pattern; do
+        [ "$thread" != plugin ] || continue # not everywhere
+        check "$1: $thread: the callers are these and no others" always "$thread" "$leaf" "$2" "$pattern"
+    done < <(trees)
+    # shellcheck disable=SC2046 # a list of words
+    check "$1: main: the callers are these and no others" always "$4" omit::leaf_main "$3" \
+        "$(down $(steps 12) omit::leaf_main)"
+    check "$1: deep recursion comes in full, 110 frames" \
+        grep -qE '^deep;[^:]*omit::run_thread;omit::deep(;omit::fall){110};omit::leaf_deep ' "$T/w.folded"
+    check "$1: a callback is seen through libc, at more than one depth" \
+        [ "$(grep -oE '^callback;.*;omit::leaf_compare' "$T/w.folded" | sort -u | wc -l)" -ge 2 ]
+    check "$1: a sample in the kernel has the user's frames below" \
+        grep -qE '^kernel;.*;omit::leaf_read;[^;]+;[^;]+_\[k\];' "$T/w.folded"
+}
+
+load_library() {
+    : >"$T/$P/rootfs/tmp/load"
+}
+
+# libc's names depend on whether its debug information is installed.
+LIBC='[^;:]+'
+if DURING=load_library profiled omit; then
+    check "C++, glibc: at least 99 % of its stacks are whole" whole 99
+    known "C++, glibc" ";$LIBC;$LIBC;omit::run_thread" ";_start;$LIBC(;$LIBC)?;main" omit
+    check "a library that is loaded during the capture is walked through" always plugin omit::leaf_plugin \
+        ";$LIBC;$LIBC;omit::run_thread" "$(pattern_of plugin)"
+else
+    not_ok "C++, glibc: at least 99 % of its stacks are whole" "$WHY"
+fi
+program_down
+
+if profiled omit-static-pie; then
+    cp "$T/w.folded" "$T/static.folded"
+    check "C++, static PIE: at least 99 % of its stacks are whole" whole 99
+    known "C++, static PIE" ";_*clone3?;start_thread;omit::run_thread" \
+        ";_start;__libc_start_main(_impl)?;__libc_start_call_main;main" omit-static-pie
+else
+    not_ok "C++, static PIE: at least 99 % of its stacks are whole" "$WHY"
+fi
+program_down
+
+if [ ! -x "$W/omit-musl" ]; then
+    skip "C++, musl: its threads' stacks are right" "no musl-gcc"
+elif profiled omit-musl; then
+    # musl has no unwind tables of its own: through its functions nothing can be promised.
+    for row in tree realigned deep last; do
+        check "C++, musl: $row: the callers are these and no others" always $row 'omit::leaf_[a-z]+' \
+            ";start;omit::run_thread" "$(pattern_of $row)"
+    done
+else
+    not_ok "C++, musl: its threads' stacks are right" "$WHY"
+fi
+program_down
+
+# ---- the same as gdb says ----
+
+# The user's part of each stack whose innermost function is a leaf; names as gdb has them.
+ours_as_gdb() {
+    sed -E 's/ [0-9]+$//; s/^[^;]*;//; s/;[^;]*_\[k\].*$//' "$T/static.folded" |
+        grep -E '(^|;)omit::leaf_[a-z]+$' | grep -E '^(_start|_*clone3?);' | canonical
+}
+
+# libc's functions have several names each.
+canonical() {
+    sed -E 's/(^|;)_+/\1/g; s/_impl(;|$)/\1/g; s/\.part[.0-9]*(;|$)/\1/g' | sort -u
+}
+
+agree() {
+    ours_as_gdb >"$T/ours"
+    canonical <"$T/gdb.folded" >"$T/gdb.set"
+    # A signal may have come at any instruction: those that gdb met have to be among ours.
+    grep -v ';omit::leaf_handler$' "$T/ours" | diff "$T/gdb.set" - >"$T/diff.all"
+    grep ';omit::leaf_handler$' "$T/gdb.set" >"$T/gdb.handler"
+    comm -23 "$T/gdb.handler" "$T/ours" | grep . && return 1
+    ! grep -vE '^[0-9,acd]+$|^---$|;omit::leaf_handler$' "$T/diff.all" | cut -c 1-250
+}
+
+if command -v gdb >/dev/null && gdb -batch -ex 'python print(1)' >/dev/null 2>&1 && [ -s "$T/static.folded" ]; then
+    GDB_OUT=$T/gdb.folded timeout 90 gdb -batch -nx -x "$ROOT/tests/e2e/backtraces.py" "$W/omit-static-pie" \
+        >"$T/gdb.log" 2>&1
+    check "gdb has seen 500 stacks" [ "$(wc -l <"$T/gdb.folded")" -ge 500 ]
+    check "gdb's backtraces and ours have the same functions" agree
+else
+    skip "gdb's backtraces and ours have the same functions" "no gdb with python"
+fi
+
+# ---- what people run ----
+whole_of 99 "C++, stripped" omit-stripped
+whole_of 99 redis redis
+whole_of 99 bash bash
+whole_of 99 python python
+whole_of 95 node node
