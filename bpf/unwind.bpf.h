@@ -228,7 +228,8 @@ static long unwind_step(__u32 i, void *unused __attribute__((unused)))
     asm volatile("" : "+r"(at));
     if (!stack || !w || at >= EVENT_STACK_MAX)
         return 1;
-    stack->ip[at] = w->ip;
+    /* Who names a caller's frame looks one byte before it, where the call is. */
+    stack->ip[at] = w->ip + (w->exact && at > 0);
     stack->depth = at + 1;
     pc = w->exact ? w->ip : w->ip - 1;
     range = find_range(w, pc);
@@ -239,6 +240,8 @@ static long unwind_step(__u32 i, void *unused __attribute__((unused)))
         return 1;
     }
     row = find_row(w, range, pc - range->bias);
+    if (row && row->kind == ROW_SIGNAL && !w->exact)
+        stack->ip[at] = w->ip + 1; /* nobody called it: the kernel made it look so */
     return row ? step_by_row(w, row) : step_by_frame_pointer(w);
 }
 
