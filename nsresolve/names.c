@@ -64,27 +64,25 @@ DEFINE_FREEP(struct naming, naming_free)
  * above. */
 static bool starts_thread(const char *name)
 {
-    static const char *const names[] = {
-        "_start",
-        "__start",
-        "_dl_start_user",
-        "_start_c",
-        "__libc_start_main",
-        "__libc_start_call_main",
-        "clone",
-        "__clone",
-        "__GI___clone",
-        "clone3",
-        "__clone3",
-        "__GI___clone3",
-        "start_thread",
-        "thread_start",
-        "__libc_start_main_impl",
-        "__unmapself",
-        "ret_from_fork_asm",
-        "ret_from_fork",
-        "libc_start_main_stage2", /* musl's */
-    };
+    static const char *const names[] = {"_start",
+                                        "__start",
+                                        "_dl_start_user",
+                                        "_start_c",
+                                        "__libc_start_main",
+                                        "__libc_start_call_main",
+                                        "clone",
+                                        "__clone",
+                                        "__GI___clone",
+                                        "clone3",
+                                        "__clone3",
+                                        "__GI___clone3",
+                                        "start_thread",
+                                        "thread_start",
+                                        "__libc_start_main_impl",
+                                        "__unmapself",
+                                        "ret_from_fork_asm",
+                                        "ret_from_fork",
+                                        "libc_start_main_stage2"};
 
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         if (strcmp(names[i], name) == 0)
