@@ -108,7 +108,7 @@ always() {
     lacks "$T/thread" "^$1$3[^;]" && ! grep -vE "^$1$3$4(;[^;]*_\[k\])* [0-9]+$" "$T/thread" | cut -c 1-250 | grep .
 }
 
-# known TITLE THREAD-START MAIN-START COMMAND: the call trees of all threads.
+# known TITLE THREAD-START MAIN-START COMMAND SIGNAL-RETURN: the call trees of all threads.
 known() {
     local thread leaf pattern
     while read -r thread leaf pattern; do
@@ -118,6 +118,8 @@ known() {
     # shellcheck disable=SC2046 # a list of words
     check "$1: main: the callers are these and no others" always "$4" omit::leaf_main "$3" \
         "$(down $(steps 12) omit::leaf_main)"
+    check "$1: between a handler and what it interrupted stands one frame" \
+        grep -qE ";omit::leaf_interrupted;$5;omit::on_signal;omit::leaf_handler " "$T/w.folded"
     check "$1: deep recursion comes in full, 110 frames" \
         grep -qE '^deep;[^:]*omit::run_thread;omit::deep(;omit::fall){110};omit::leaf_deep ' "$T/w.folded"
     check "$1: a callback is seen through libc, at more than one depth" \
@@ -134,7 +136,7 @@ load_library() {
 LIBC='[^;:]+'
 if DURING=load_library profiled omit; then
     check "C++, glibc: at least 99 % of its stacks are whole" whole 99
-    known "C++, glibc" ";$LIBC;$LIBC;omit::run_thread" ";_start;$LIBC(;$LIBC)?;main" omit
+    known "C++, glibc" ";$LIBC;$LIBC;omit::run_thread" ";_start;$LIBC(;$LIBC)?;main" omit "$LIBC"
     check "a library that is loaded during the capture is walked through" always plugin omit::leaf_plugin \
         ";$LIBC;$LIBC;omit::run_thread" "$(pattern_of plugin)"
 else
@@ -146,7 +148,7 @@ if profiled omit-static-pie; then
     cp "$T/w.folded" "$T/static.folded"
     check "C++, static PIE: at least 99 % of its stacks are whole" whole 99
     known "C++, static PIE" ";_*clone3?;start_thread;omit::run_thread" \
-        ";_start;__libc_start_main(_impl)?;__libc_start_call_main;main" omit-static-pie
+        ";_start;__libc_start_main(_impl)?;__libc_start_call_main;main" omit-static-pie __restore_rt
 else
     not_ok "C++, static PIE: at least 99 % of its stacks are whole" "$WHY"
 fi
@@ -185,7 +187,7 @@ agree() {
     grep -v ';omit::leaf_handler$' "$T/ours" | diff "$T/gdb.set" - >"$T/diff.all"
     grep ';omit::leaf_handler$' "$T/gdb.set" >"$T/gdb.handler"
     comm -23 "$T/gdb.handler" "$T/ours" | grep . && return 1
-    ! grep -vE '^[0-9,acd]+$|^---$|;omit::leaf_handler$' "$T/diff.all" | cut -c 1-250
+    ! grep -vE '^[0-9,acd]+$|^---$|;omit::leaf_handler$' "$T/diff.all" | cut -c 1-250 | grep .
 }
 
 if command -v gdb >/dev/null && gdb -batch -ex 'python print(1)' >/dev/null 2>&1 && [ -s "$T/static.folded" ]; then
