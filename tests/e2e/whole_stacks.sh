@@ -169,10 +169,10 @@ program_down
 
 # ---- the same as gdb says ----
 
-# The user's part of each stack whose innermost function is a leaf; names as gdb has them.
+# The user's part of each stack down to its innermost leaf; names as gdb has them.
 ours_as_gdb() {
-    sed -E 's/ [0-9]+$//; s/^[^;]*;//; s/;[^;]*_\[k\].*$//' "$T/static.folded" |
-        grep -E '(^|;)omit::leaf_[a-z]+$' | grep -E '^(_start|_*clone3?);' | canonical
+    sed -nE 's/ [0-9]+$//; s/;[^;]*_\[k\].*$//; s/^[^;]*;(.*omit::leaf_[a-z]+)(;.*)?$/\1/p' "$T/static.folded" |
+        grep -E '^(_start|_*clone3?);' | canonical
 }
 
 # libc's functions have several names each.
