@@ -8,6 +8,7 @@ need_bpf
 need_commands runc /usr/bin/python3
 
 A=pht$$-a
+chmod 755 "$T"
 start_agent
 victim "$A" /bin/spin
 prlimit --pid $$ --nofile=4096:4096 2>/dev/null
