@@ -36,7 +36,7 @@ static void processes_that_come_and_go_are_followed_to_their_mappings(void **sta
 
     (void)state;
     assert_int_equal(loop_new(&loop), 0);
-    if (sideband_new(loop, NULL, on_full, NULL, &sb, &e) < 0) {
+    if (sideband_new(loop, NULL, false, on_full, NULL, &sb, &e) < 0) {
         print_message("SKIP: %s\n", e.message);
         skip();
     }
