@@ -159,6 +159,9 @@ static void explain_without(cap_value_t *caps, int count, const char *need, cons
         struct err e = {0};
         int r = cap_set_flag(held, CAP_EFFECTIVE, count, caps, CAP_CLEAR);
 
+        /* What is permitted may be raised for a moment: it has to go as well. */
+        if (r == 0)
+            r = cap_set_flag(held, CAP_PERMITTED, count, caps, CAP_CLEAR);
         if (r < 0 || cap_set_proc(held) < 0)
             _exit(2);
         r = doctor_explain(need, &e);
