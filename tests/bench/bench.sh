@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # What Porthole costs, beside its peers, in one run on one machine: make bench, or
-# tests/bench/bench.sh [SECTION…] with sections idle cost latency throughput symbols render many.
+# tests/bench/bench.sh [SECTION…] with sections idle cost latency throughput symbols render many
+# unwind.
 #
 # Rounds are interleaved and medians are shown. A peer that is missing says so in its row. The table
 # is also left in build/bench/SECTION.txt. ROUNDS (3), TIME (10 s a capture) and PATIENCE may be
@@ -262,7 +263,11 @@ section_many() {
     "$BENCH/many.sh"
 }
 
-[ $# -gt 0 ] || set -- idle cost latency throughput symbols render many
+section_unwind() {
+    "$BENCH/unwind.sh"
+}
+
+[ $# -gt 0 ] || set -- idle cost latency throughput symbols render many unwind
 for section in "$@"; do
     [ "$(type -t "section_$section")" = function ] || { echo "no section '$section'" >&2 && exit 2; }
     printf '\n== %s\n' "$section"
