@@ -177,7 +177,8 @@ static int add_locations(struct profile *p, const struct row *row, uint64_t hash
                          uint32_t *depth)
 {
     const struct addresses *a = hash ? table_get(p->addresses, &hash, sizeof(hash)) : NULL;
-    struct scene_where where = {.tgid = row->key.tgid,
+    struct scene_where where = {.in_kernel = row->key.kernel_stack != 0,
+                                .tgid = row->key.tgid,
                                 .ns_tgid = row->key.ns_tgid,
                                 .first_ns = row->first_ns,
                                 .last_ns = row->last_ns};
@@ -292,7 +293,10 @@ void profile_locate(struct profile *p, bool last)
 
 static enum profile_shape shape_of(const struct owner *o, const struct frame *outermost)
 {
-    if ((o->flags & EVENT_STACK_WHOLE) || (outermost && outermost->starts_thread))
+    /* A walk by frame pointers can step over callers: where tables are to be had, only they tell.
+     */
+    if ((o->flags & EVENT_STACK_WHOLE) ||
+        (!(o->flags & EVENT_STACK_NO_TABLE) && outermost && outermost->starts_thread))
         return SHAPE_WHOLE;
     if (o->user_depth >= EVENT_STACK_MAX || o->kernel_depth >= EVENT_STACK_MAX)
         return SHAPE_TRUNCATED;

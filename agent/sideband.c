@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define RING_PAGES 64u /* a power of two: 256 KiB on most machines */
-#define PAUSE_NS (3 * NS_PER_MS)
+#define LOOK_NS (20 * NS_PER_MS)
 #define HELD_BYTES_MAX (32u << 20)
 #define RECORD_ROOM 8192u /* more than the largest record that we ask for: MMAP2 with its path */
 
@@ -30,8 +30,8 @@ struct ring {
 struct sideband {
     void (*full)(void *data);
     void *data;
-    bool narrow, prompt;
-    struct source *pause; /* until which no ring is listened to */
+    bool narrow;
+    struct source *look; /* timer of a prompt one */
     size_t page_size, ring_size;
     struct ring *rings;
     int ring_count;
@@ -75,39 +75,37 @@ struct body_lost {
     uint64_t id, lost;
 };
 
-static void listen_to_rings(struct sideband *sb, bool on)
-{
-    for (int i = 0; i < sb->ring_count; i++)
-        if (sb->rings[i].source)
-            source_set_events(sb->rings[i].source, on ? EPOLLIN : 0);
-}
-
-/* A storm of execs must not wake us for each record. */
 static void on_ring(void *data, uint32_t events _unused_)
 {
     struct ring *r = data;
-    struct sideband *sb = r->sideband;
 
-    if (sb->prompt) {
-        listen_to_rings(sb, false);
-        source_arm(sb->pause, now_ns() + PAUSE_NS);
-    }
-    sb->full(sb->data);
+    r->sideband->full(r->sideband->data);
 }
 
-static void on_pause_over(void *data)
+static bool has_records(const struct sideband *sb)
+{
+    for (int i = 0; i < sb->ring_count; i++)
+        if (__atomic_load_n(&sb->rings[i].page->data_head, __ATOMIC_ACQUIRE) !=
+            sb->rings[i].page->data_tail)
+            return true;
+    return false;
+}
+
+/* Looking is cheap for us; a wake-up for each record would be paid by the process that made it. */
+static void on_look(void *data)
 {
     struct sideband *sb = data;
 
-    listen_to_rings(sb, true);
-    sb->full(sb->data);
+    source_arm(sb->look, now_ns() + LOOK_NS);
+    if (has_records(sb))
+        sb->full(sb->data);
 }
 
 void sideband_free(struct sideband *sb)
 {
     if (!sb)
         return;
-    source_free(sb->pause);
+    source_free(sb->look);
     for (int i = 0; i < sb->ring_count; i++) {
         source_free(sb->rings[i].source);
         if (sb->rings[i].page)
@@ -147,7 +145,7 @@ static int open_ring(struct sideband *sb, struct loop *loop, struct ring *r, int
         .use_clockid = 1,
         .clockid = CLOCK_MONOTONIC,
         .watermark = 1,
-        .wakeup_watermark = sb->prompt ? 1 : (uint32_t)(sb->ring_size / 4),
+        .wakeup_watermark = (uint32_t)(sb->ring_size / 4),
     };
     void *page;
 
@@ -194,17 +192,18 @@ static int make(struct loop *loop, int cgroup_fd, bool prompt, void (*full)(void
     sb->full = full;
     sb->data = data;
     sb->narrow = cgroup_fd >= 0;
-    sb->prompt = prompt;
     sb->page_size = (size_t)sysconf(_SC_PAGESIZE);
     sb->ring_size = RING_PAGES * sb->page_size;
     sb->rings = calloc((size_t)count, sizeof(*sb->rings));
     if (!sb->rings)
         return -ENOMEM;
-    r = loop_add_timer(loop, on_pause_over, sb, &sb->pause);
+    r = loop_add_timer(loop, on_look, sb, &sb->look);
     if (r == 0)
         r = open_rings(sb, loop, cpus, count, cgroup_fd);
     if (r < 0)
         return r;
+    if (prompt)
+        source_arm(sb->look, now_ns() + LOOK_NS);
     *ret = TAKE_PTR(sb);
     return 0;
 }

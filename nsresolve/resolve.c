@@ -414,6 +414,21 @@ static const struct mapping *mapping_at(struct scene *s, const struct scene_wher
     return p ? mappings_find(process_image(p, time_ns)->mappings, address, time_ns) : NULL;
 }
 
+/* In the middle of an exec the new program is there, but the registers are still those of the
+ * system call that the old one made: an address where the new one has nothing is the old one's. */
+static const struct mapping *mapping_before_exec(struct scene *s, const struct scene_where *w,
+                                                 uint64_t address, uint64_t time_ns)
+{
+    struct process *p = processes_at(s->processes, w->tgid, time_ns);
+    struct image *image = p ? process_image(p, time_ns) : NULL;
+    const struct mapping *m;
+
+    if (!image || image == p->images || !image->complete)
+        return NULL;
+    m = mappings_find(image[-1].mappings, address, image->born_ns);
+    return m && m->file && file_kind(m->file) == FILE_KIND_ELF ? m : NULL;
+}
+
 /* Whether one name serves all samples between the two times. */
 static bool is_same(const struct mapping *first, const struct mapping *last)
 {
@@ -441,6 +456,10 @@ int scene_locate_user(struct scene *s, const struct scene_where *w, uint64_t add
     const struct mapping *again = mapping_at(s, w, a, w->last_ns, &last);
     struct location l = {.kind = LOCATION_FILE};
 
+    if (!m && !again && leaf && w->in_kernel) {
+        m = mapping_before_exec(s, w, a, w->first_ns);
+        again = mapping_before_exec(s, w, a, w->last_ns);
+    }
     if (!m || !again) {
         bool gone = is_gone(p, p ? process_image(p, w->first_ns) : NULL) ||
                     is_gone(last, last ? process_image(last, w->last_ns) : NULL);

@@ -111,6 +111,7 @@ enum scene_readiness scene_process(struct scene *s, uint32_t tgid, uint64_t star
 struct scene_where {
     uint32_t tgid, ns_tgid;
     uint64_t first_ns, last_ns; /* all samples at this address lie between */
+    bool in_kernel;             /* the thread was executing in the kernel */
 };
 
 /* Locations are small numbers, the same for the same place. leaf: the address itself was executing;

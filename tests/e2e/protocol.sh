@@ -109,6 +109,11 @@ capture "\"target\":\"all\",\"duration_ms\":600,\"frequency\":499,\"addresses\":
 check "a capture of everything ends as done" said status 'done'
 check "addresses show in the names of frames without a name" \
     grep -qE '"name":"\[[^]]*\+0x[0-9a-f]+\]"' "$T/reply"
+sleep 60 &
+idle=$!
+on_exit "kill $idle 2>/dev/null"
+capture "\"target\":\"pid:$idle\",\"duration_ms\":300" >"$T/reply"
+check "a capture of what does not run ends as done, with a remark" grep -q 'no sample was taken' "$T/reply"
 capture "\"target\":\"retail/shop-0/basket\",\"duration_ms\":300,\"event\":\"context-switches\"" >"$T/reply"
 check "a counted event has a period" jq -es 'map(select(.type == "started"))[0].period == 1' "$T/reply"
 
