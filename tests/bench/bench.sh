@@ -193,18 +193,22 @@ section_latency() {
     done
 }
 
-# throughput_of KIND NAME ARGUMENT: rates with nothing, ours and theirs; ratios to "nothing".
+# throughput_of KIND NAME ARGUMENT: a rate with each tool, as the ratio to the rates with nothing
+# right before and right after, so that a machine that drifts does not count.
 throughput_of() {
-    local round tool base rate
+    local round tool before after rate
+    before=$("$1_rate" "$3")
     for ((round = 0; round < ROUNDS + 2; round++)); do
-        base=$("$1_rate" "$3")
-        echo "$base" >>"$T/rate.$1"
         for tool in ours perf bpftrace; do
             have_$tool || continue
             ${tool}_start "$2" "$T/$tool"
             rate=$("$1_rate" "$3")
             ${tool}_stop
-            awk -v r="$rate" -v b="$base" 'BEGIN { print r / b }' >>"$T/ratio.$1.$tool"
+            after=$("$1_rate" "$3")
+            echo "$after" >>"$T/rate.$1"
+            awk -v r="$rate" -v b="$before" -v a="$after" 'BEGIN { print 2 * r / (b + a) }' \
+                >>"$T/ratio.$1.$tool"
+            before=$after
         done
     done
     printf '%s: %.0f a second with nothing\n' "$4" "$(median <"$T/rate.$1")"
