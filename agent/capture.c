@@ -369,8 +369,8 @@ static int measure(struct capture *c)
     if (!c->counters.taken)
         setup.remarks[n++] = "no sample was taken: the target did not run";
     if (!c->unwound)
-        setup.remarks[n++] = "stacks are walked by frame pointers: code built without them shows "
-                             "fewer callers than it has";
+        setup.remarks[n++] = "this kernel cannot unwind by tables: stacks are walked by frame "
+                             "pointers, and code built without them shows fewer callers";
     r = quality_new(&setup, &c->quality);
     while (r == 0 && (s = profile_next(c->profile, &cursor)))
         quality_add(c->quality, c->scene, s);

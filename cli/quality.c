@@ -117,7 +117,7 @@ static void put_stacks(const struct model *m, struct buf *line, FILE *out)
     if (cut)
         buf_addf(line, ", %" PRIu64 " too deep", cut);
     if (broken)
-        buf_addf(line, ", %" PRIu64 " without frame pointers", broken);
+        buf_addf(line, ", %" PRIu64 " lost on the way", broken);
     put_line(line, out);
 }
 

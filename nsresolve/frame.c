@@ -25,7 +25,9 @@ static const struct {
                                                  "--interpreted-frames-native-stack"},
     [REASON_JIT_MAP_REFUSED] = {"jit-map-refused", "the perf map must be a regular file of the "
                                                    "process's own user or its root"},
-    [REASON_NO_MAPPING] = {"no-mapping", "the stack was walked wrongly: build with frame pointers"},
+    [REASON_NO_MAPPING] = {"no-mapping",
+                           "the stack was walked wrongly there: code without unwind information or "
+                           "frame pointers"},
     [REASON_CHANGED] = {"mapping-changed", ""},
     [REASON_PROCESS_GONE] = {"process-gone", ""},
     [REASON_KERNEL_HIDDEN] = {"kernel-hidden", "set kernel.kptr_restrict to 1 or 0 and give the "
