@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inside of a capture, shared by capture.c (its life) and capture_stream.c (its lines) only.
+ * The inside of a capture, shared by capture.c (its life), capture_begin.c (its beginning)
+ * and capture_stream.c (its lines) only.
  */
 #pragma once
 
@@ -45,6 +46,8 @@ struct capture {
     struct scene *scene;
     struct unwind *unwind; /* NULL: by frame pointers */
     bool unwound;          /* there was one */
+    uint64_t left_out;     /* processes that found no room in it */
+    char remarks[2][128];  /* of the report, with numbers in them */
     struct profile *profile;
     struct quality *quality;
     struct event_counters counters; /* as last read */
@@ -54,6 +57,20 @@ struct capture {
     struct source *tick, *deadline, *news;
     size_t stack_cursor, frame_cursor; /* delivering */
 };
+
+/* ---- capture_begin.c ---- */
+
+/* For discovery_refresh(): resolves the target and begins to observe, or fails. */
+void capture_begin(void *data, const struct containers *cs, const struct err *error);
+
+/* Ends the capture with an error line. candidates may be NULL. */
+void capture_fail(struct capture *c, const struct err *e, const struct candidates *candidates);
+
+/* Side-band records up to until were fed: lets the scene go on and tells the program of it. */
+void capture_advance(struct capture *c, uint64_t until);
+
+/* Reads the side-band and advances; for timers and rings. */
+void capture_read_sideband(void *data);
 
 /* ---- capture_stream.c ---- */
 

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How a capture begins: from the list of containers to a target, a loaded probe, and everything
+ * that observes.
+ */
+#include "agent/capture_inside.h"
+#include "agent/doctor.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define FIRST_TICK_NS (50 * NS_PER_MS) /* early, so that files and tables are asked for early */
+#define ADOPT_EAGERLY_MAX 64           /* processes of the target; others when they are sampled */
+#define NEWS_NS (2 * NS_PER_MS)        /* several answers are taken together */
+
+void capture_fail(struct capture *c, const struct err *e, const struct candidates *candidates)
+{
+    struct err unknown = {0};
+
+    if (e->code == ERR_NONE) {
+        err_set(&unknown, ERR_FAILED, "the capture failed: out of memory");
+        e = &unknown;
+    }
+    stream_error(c, e, candidates);
+    c->phase = PHASE_DONE;
+    c->ctx->totals.refused++;
+    c->wake(c->data);
+}
+
+/* The name of the container that a process is in, when the target spans several: by process for
+ * those that were there at the start, by cgroup for later ones. */
+static const char *container_of(void *data, uint32_t tgid, uint64_t cgroup_id)
+{
+    const struct capture *c = data;
+    const char *name = table_get(c->container_names, &tgid, sizeof(tgid));
+
+    return name ? name : table_get(c->container_names, &cgroup_id, sizeof(cgroup_id));
+}
+
+static void add_name(struct capture *c, const void *key, size_t size, const char *name)
+{
+    char *copy = strdup(name);
+
+    if (copy && table_put(c->container_names, key, size, copy) < 0)
+        free(copy);
+}
+
+static void name_containers(struct capture *c, const struct containers *cs)
+{
+    size_t count;
+    const struct container *all = containers_all(cs, &count);
+    const struct cgroup_mount *v2 = cgroups_find(containers_cgroups(cs), "");
+
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < all[i].process_count; k++) {
+            uint32_t tgid = (uint32_t)all[i].processes[k].tgid;
+
+            add_name(c, &tgid, sizeof(tgid), all[i].name);
+        }
+        for (size_t k = 0; v2 && k < all[i].cgroup_count && all[i].cgroups[k].v2; k++) {
+            _cleanup_free_ char *dir = cgroup_directory(v2, all[i].cgroups[k].path);
+            uint64_t id;
+
+            if (dir && cgroup_id(dir, &id) == 0)
+                add_name(c, &id, sizeof(id), all[i].name);
+        }
+    }
+}
+
+/* What the host lacks, in doctor's words, when it lacks something; otherwise the probe's own
+ * reason. */
+static void explain(const struct capture *c, struct err *e)
+{
+    const char *const *need = c->request.probe->needs;
+
+    if (e->code != ERR_UNSUPPORTED)
+        return;
+    for (; *need; need++) {
+        struct err reason = {0};
+
+        if (doctor_explain(*need, &reason) == -EOPNOTSUPP) {
+            *e = reason;
+            return;
+        }
+    }
+}
+
+/* The memory for unwind tables comes with the first capture, so that an idle agent has none. */
+static void prepare_unwinding(struct context *ctx)
+{
+    uint32_t max;
+    void *memory;
+
+    if (!ctx->unwind_tried) {
+        ctx->unwind_tried = true;
+        if (unwind_rows_new(&ctx->unwind_rows) < 0)
+            return;
+        memory = unwind_rows_memory(ctx->unwind_rows, &max);
+        if (resolver_use_rows(ctx->resolver, memory, max) < 0) {
+            unwind_rows_free(ctx->unwind_rows);
+            ctx->unwind_rows = NULL;
+        }
+    }
+    if (ctx->captures == 1)
+        resolver_make_room(ctx->resolver);
+}
+
+static int open_probe(struct capture *c, struct err *e)
+{
+    const struct request *rq = &c->request;
+    struct probe_setup setup = {
+        .target = c->target,
+        .event_word = rq->event_word,
+        .event = rq->event,
+        .frequency = rq->frequency,
+        .period = rq->period,
+        .duration_ns = rq->duration_ms * NS_PER_MS,
+        .per_thread = rq->per_thread,
+        .unwind_rows_fd = -1,
+    };
+
+    prepare_unwinding(c->ctx);
+    if (c->ctx->unwind_rows)
+        setup.unwind_rows_fd = unwind_rows_fd(c->ctx->unwind_rows);
+    return rq->probe->open(&setup, &c->probe, e);
+}
+
+void capture_advance(struct capture *c, uint64_t until)
+{
+    scene_advance(c->scene, until, c->previous_tick_ns);
+    if (c->unwind)
+        unwind_tell(c->unwind, c->scene);
+}
+
+void capture_read_sideband(void *data)
+{
+    struct capture *c = data;
+
+    capture_advance(c, sideband_read(c->sideband, c->scene));
+}
+
+/* Answers that lead on: mappings whose files can be opened, rules that the program wants to know.
+ */
+static void on_news(void *data)
+{
+    struct capture *c = data;
+
+    if (c->phase <= PHASE_RUNNING && c->unwind)
+        source_arm(c->news, now_ns() + NEWS_NS);
+}
+
+static int adopt_one(void *data, pid_t tgid)
+{
+    struct capture *c = data;
+
+    scene_process(c->scene, (uint32_t)tgid, 0, now_ns());
+    return ++c->adopted >= ADOPT_EAGERLY_MAX;
+}
+
+/* Everything that observes, in the order in which nothing can slip through: side-band, then
+ * samples, then a look at the processes that were there before. */
+static int observe(struct capture *c, struct err *e)
+{
+    bool narrow = c->target->kind == TARGET_CGROUP_V2;
+    int init = c->target->container ? c->target->container->init_pid : 0;
+    int ranges_fd, processes_fd;
+    struct profile_setup setup = {
+        .per_process = c->request.per_process,
+        .per_thread = c->request.per_thread,
+        .memory_max = c->ctx->setup->config->max_memory_mb << 20,
+        .data = c,
+    };
+    int r;
+
+    r = scene_new(c->ctx->resolver, (uint32_t)init, c->request.addresses, &c->scene);
+    if (r < 0)
+        return r;
+    setup.scene = c->scene;
+    scene_on_news(c->scene, on_news, c);
+    setup.container_of = c->target->container ? NULL : container_of;
+    setup.memory_max /= MAX(c->ctx->setup->config->max_captures, 1ull);
+    r = profile_new(&setup, &c->profile);
+    if (r == 0)
+        r = sideband_new(c->ctx->loop, narrow ? c->target->cgroup_dir : NULL,
+                         probe_unwind_fds(c->probe, &ranges_fd, &processes_fd),
+                         capture_read_sideband, c, &c->sideband, e);
+    if (r < 0)
+        return r;
+    if (!sideband_is_narrow(c->sideband))
+        scene_be_choosy(c->scene);
+    if (probe_unwind_fds(c->probe, &ranges_fd, &processes_fd)) {
+        r = unwind_new(ranges_fd, processes_fd, &c->unwind);
+        if (r < 0)
+            return r;
+        c->unwound = true;
+    }
+    r = c->request.probe->start(c->probe, e);
+    if (r < 0)
+        return r;
+    c->started_ns = now_ns();
+    if (c->target->kind != TARGET_ALL)
+        target_processes(c->target, adopt_one, c);
+    return 0;
+}
+
+void capture_begin(void *data, const struct containers *cs, const struct err *error)
+{
+    struct capture *c = data;
+    struct candidates candidates = {0};
+    struct err e = {0};
+    int r;
+
+    c->finding = 0;
+    if (!cs) {
+        capture_fail(c, error, NULL);
+        return;
+    }
+    r = target_resolve(cs, c->request.target, (int64_t)c->request.pid, &c->target, &e, &candidates);
+    if (r == 0 && !c->target->container)
+        name_containers(c, cs);
+    if (r == 0)
+        r = open_probe(c, &e);
+    if (r == 0)
+        r = observe(c, &e);
+    if (r < 0) {
+        explain(c, &e);
+        capture_fail(c, &e, &candidates);
+        candidates_clear(&candidates);
+        return;
+    }
+    candidates_clear(&candidates);
+    c->phase = PHASE_RUNNING;
+    c->ctx->totals.captures++;
+    stream_started(c);
+    source_arm(c->tick, c->started_ns + FIRST_TICK_NS);
+    source_arm(c->deadline, c->started_ns + c->request.duration_ms * NS_PER_MS);
+    c->wake(c->data);
+}
