@@ -88,15 +88,14 @@ static void explain(const struct capture *c, struct err *e)
 /* The memory for unwind tables comes with the first capture, so that an idle agent has none. */
 static void prepare_unwinding(struct context *ctx)
 {
-    uint32_t max;
-    void *memory;
+    struct unwind_sink sink;
 
     if (!ctx->unwind_tried) {
         ctx->unwind_tried = true;
         if (unwind_rows_new(&ctx->unwind_rows) < 0)
             return;
-        memory = unwind_rows_memory(ctx->unwind_rows, &max);
-        if (resolver_use_rows(ctx->resolver, memory, max) < 0) {
+        sink = unwind_rows_sink(ctx->unwind_rows);
+        if (resolver_use_rows(ctx->resolver, &sink) < 0) {
             unwind_rows_free(ctx->unwind_rows);
             ctx->unwind_rows = NULL;
         }

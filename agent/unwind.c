@@ -23,7 +23,6 @@ _Static_assert(sizeof(struct event_row) == sizeof(struct unwind_row), "one row, 
 
 struct unwind_rows {
     int fd;
-    void *memory;
 };
 
 int unwind_rows_new(struct unwind_rows **ret)
@@ -44,12 +43,6 @@ int unwind_rows_new(struct unwind_rows **ret)
                            sizeof(struct event_row), ROWS_MAX, &opts);
     if (r->fd < 0)
         return -errno;
-    r->memory = mmap(NULL, ROWS_MAX * sizeof(struct event_row), PROT_READ | PROT_WRITE, MAP_SHARED,
-                     r->fd, 0);
-    if (r->memory == MAP_FAILED) {
-        r->memory = NULL;
-        return -errno;
-    }
     *ret = TAKE_PTR(r);
     return 0;
 }
@@ -58,8 +51,6 @@ void unwind_rows_free(struct unwind_rows *r)
 {
     if (!r)
         return;
-    if (r->memory)
-        munmap(r->memory, ROWS_MAX * sizeof(struct event_row));
     if (r->fd >= 0)
         close(r->fd);
     free(r);
@@ -70,10 +61,25 @@ int unwind_rows_fd(const struct unwind_rows *r)
     return r->fd;
 }
 
-void *unwind_rows_memory(const struct unwind_rows *r, uint32_t *max)
+/* Maps only the pages that are written, and only for that long: the kernel counts every page that
+ * is mapped as our memory. */
+static int write_rows(void *data, uint32_t first, const struct unwind_row *rows, uint32_t count)
 {
-    *max = ROWS_MAX;
-    return r->memory;
+    const struct unwind_rows *r = data;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), at = first * sizeof(*rows);
+    size_t skip = at % page, size = skip + count * sizeof(*rows);
+    char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, (off_t)(at - skip));
+
+    if (memory == MAP_FAILED)
+        return -errno;
+    memcpy(memory + skip, rows, count * sizeof(*rows));
+    munmap(memory, size);
+    return 0;
+}
+
+struct unwind_sink unwind_rows_sink(struct unwind_rows *r)
+{
+    return (struct unwind_sink){.write = write_rows, .data = r, .rows_max = ROWS_MAX};
 }
 
 /* ---- the processes of a capture ---- */

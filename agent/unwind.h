@@ -20,11 +20,13 @@ void unwind_rows_free(struct unwind_rows *r); /* NULL is fine */
 DEFINE_FREEP(struct unwind_rows, unwind_rows_free)
 
 int unwind_rows_fd(const struct unwind_rows *r); /* of the map, borrowed */
-void *unwind_rows_memory(const struct unwind_rows *r, uint32_t *max);
+
+/* For resolver_use_rows(). */
+struct unwind_sink unwind_rows_sink(struct unwind_rows *r);
 
 /* ---- the processes, once for each capture ---- */
 
-#define UNWIND_RANGES_MAX 65536u
+#define UNWIND_RANGES_MAX 16384u
 #define UNWIND_PROCESSES_MAX 4096u
 
 struct unwind;

@@ -72,9 +72,9 @@ void resolver_free(struct resolver *r)
     free(r);
 }
 
-int resolver_use_rows(struct resolver *r, void *rows, uint32_t rows_max)
+int resolver_use_rows(struct resolver *r, const struct unwind_sink *sink)
 {
-    return unwinds_new(rows, rows_max, &r->unwinds);
+    return unwinds_new(sink, &r->unwinds);
 }
 
 void resolver_make_room(struct resolver *r)

@@ -27,9 +27,9 @@ int resolver_new(struct client *client, int kallsyms_fd, int modules_fd, size_t 
 void resolver_free(struct resolver *r);
 DEFINE_FREEP(struct resolver, resolver_free)
 
-/* Memory for unwind rows, which captures' programs read; borrowed for the resolver's life. Without
- * it, or after an error, no tables are made. */
-int resolver_use_rows(struct resolver *r, void *rows, uint32_t rows_max);
+/* Where unwind rows go, which captures' programs read. Without it, or after an error, no tables are
+ * made. */
+int resolver_use_rows(struct resolver *r, const struct unwind_sink *sink);
 
 /* Called before the first capture of several begins: forgets unwind tables when little room is
  * left. */

@@ -14,13 +14,13 @@ struct unwind_entry {
 };
 
 struct unwinds {
-    struct unwind_row *rows;
-    uint32_t used, max;
+    struct unwind_sink sink;
+    uint32_t used;
     struct table *by_identity;
     uint64_t refused;
 };
 
-int unwinds_new(struct unwind_row *rows, uint32_t rows_max, struct unwinds **ret)
+int unwinds_new(const struct unwind_sink *sink, struct unwinds **ret)
 {
     struct unwinds *u = calloc(1, sizeof(*u));
 
@@ -28,8 +28,7 @@ int unwinds_new(struct unwind_row *rows, uint32_t rows_max, struct unwinds **ret
         free(u);
         return -ENOMEM;
     }
-    u->rows = rows;
-    u->max = rows_max;
+    u->sink = *sink;
     *ret = u;
     return 0;
 }
@@ -74,11 +73,11 @@ const struct unwind_entry *unwinds_put(struct unwinds *u, const struct cache_ide
         return NULL;
     }
     rows = t ? unwindtab_rows(t, &count) : NULL;
-    if (!rows || count > u->max - u->used) {
+    if (!rows || count > u->sink.rows_max - u->used ||
+        u->sink.write(u->sink.data, u->used, rows, count) < 0) {
         u->refused += count > 0;
         return e;
     }
-    memcpy(&u->rows[u->used], rows, count * sizeof(*rows));
     e->first = u->used;
     e->count = count;
     u->used += count;
@@ -105,7 +104,7 @@ void unwinds_make_room(struct unwinds *u)
 {
     struct table *fresh;
 
-    if (u->used < u->max / 4 * 3 || table_new(&fresh, free) < 0)
+    if (u->used < u->sink.rows_max / 4 * 3 || table_new(&fresh, free) < 0)
         return;
     table_free(u->by_identity);
     u->by_identity = fresh;
@@ -116,6 +115,6 @@ void unwinds_get_stats(const struct unwinds *u, struct unwinds_stats *ret)
 {
     *ret = (struct unwinds_stats){.tables = table_count(u->by_identity),
                                   .rows = u->used,
-                                  .rows_max = u->max,
+                                  .rows_max = u->sink.rows_max,
                                   .refused = u->refused};
 }

@@ -2,7 +2,7 @@
 /*
  * Unwind tables of files, in one memory that all captures' BPF programs read.
  *
- * The memory is given by the agent (rows of a BPF map); here is kept which file's rows are where. A
+ * The memory is the agent's (rows of a BPF map); here is kept which file's rows are where. A
  * table stays until unwinds_reset(); what does not fit any more is walked by frame pointers.
  * Belongs to the resolver.
  */
@@ -22,8 +22,14 @@ struct unwinds_stats {
     uint64_t tables, rows, rows_max, refused;
 };
 
-/* rows: memory for rows_max rows; borrowed for the life of the unwinds. */
-int unwinds_new(struct unwind_row *rows, uint32_t rows_max, struct unwinds **ret);
+/* Where rows go: writes count of them from number first on. Returns 0 or -errno. */
+struct unwind_sink {
+    int (*write)(void *data, uint32_t first, const struct unwind_row *rows, uint32_t count);
+    void *data;
+    uint32_t rows_max;
+};
+
+int unwinds_new(const struct unwind_sink *sink, struct unwinds **ret);
 void unwinds_free(struct unwinds *u); /* NULL is fine */
 DEFINE_FREEP(struct unwinds, unwinds_free)
 
