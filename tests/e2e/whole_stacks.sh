@@ -109,12 +109,12 @@ pattern_of() {
     trees | sed -n "s/^$1 [^ ]* //p"
 }
 
-# always THREAD LEAF START PATTERN: of the thread's stacks that reach the start, all look like that,
-# and at least some of them end in LEAF.
+# always THREAD LEAF START PATTERN: of the thread's stacks that reach the start, all look like that, or
+# end at the start itself, and at least some of them end in LEAF.
 always() {
     grep -E "^$1;" "$T/w.folded" | grep -E "^$1$3(;| )" >"$T/thread" || { echo "no whole stack" && return 1; }
     grep -qE ";$2(;| )" "$T/thread" || { echo "no stack has $2" && return 1; }
-    lacks "$T/thread" "^$1$3[^;]" && ! grep -vE "^$1$3$4(;[^;]*_\[k\])* [0-9]+$" "$T/thread" | cut -c 1-250 | grep .
+    lacks "$T/thread" "^$1$3[^;]" && ! grep -vE "^$1$3($4)?(;[^;]*_\[k\])* [0-9]+$" "$T/thread" | cut -c 1-250 | grep .
 }
 
 # known TITLE THREAD-START MAIN-START COMMAND SIGNAL-RETURN: the call trees of all threads.
