@@ -186,8 +186,9 @@ bench: all workloads $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard te
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_LIBS := -lelf -lz -liberty
-FUZZ_SRCS := base/buf.c $(patsubst %,nsresolve/%.c,stream symtab symtab_builder elf elf_file elf_notes \
-	maps perfmap demangle unwindtab unwindtab_builder cfi cfi_entries sigreturn ehframe)
+FUZZ_SRCS := base/buf.c $(patsubst %,nsresolve/%.c,stream sealed symtab symtab_builder elf \
+	elf_file elf_notes maps perfmap demangle unwindtab unwindtab_builder cfi cfi_entries \
+	sigreturn ehframe)
 FUZZ_FLAGS := -std=gnu11 -D_GNU_SOURCE -I. -g -O1 $(WARN) \
 	-fsanitize=fuzzer$(,)address$(,)undefined -fno-sanitize-recover=all
 

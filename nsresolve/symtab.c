@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nsresolve/symtab.h"
 
+#include "nsresolve/sealed.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 struct symtab {
     const struct symtab_header *header; /* the mapping itself */
@@ -66,32 +66,16 @@ static bool symbols_are_sound(const struct symtab *t)
 
 int symtab_open(int memfd, struct symtab **ret)
 {
-    const int need = F_SEAL_WRITE | F_SEAL_SHRINK;
-    _cleanup_(symtab_freep) struct symtab *t = NULL;
-    struct stat st;
-    void *map;
-    int seals;
+    _cleanup_(symtab_freep) struct symtab *t = calloc(1, sizeof(*t));
+    const void *map;
+    int r;
 
-    /* Without the seals a check made now would say nothing about the next look-up. */
-    seals = fcntl(memfd, F_GET_SEALS);
-    if (seals < 0)
-        return -errno;
-    if ((seals & need) != need)
-        return -EPERM;
-    if (fstat(memfd, &st) < 0)
-        return -errno;
-    if (st.st_size < (off_t)sizeof(struct symtab_header) || st.st_size > SYMTAB_MAX_BYTES)
-        return -EBADMSG;
-
-    t = calloc(1, sizeof(*t));
     if (!t)
         return -ENOMEM;
-
-    map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, memfd, 0);
-    if (map == MAP_FAILED)
-        return -errno;
+    r = sealed_map(memfd, sizeof(struct symtab_header), SYMTAB_MAX_BYTES, &map, &t->bytes);
+    if (r < 0)
+        return r;
     t->header = map;
-    t->bytes = (size_t)st.st_size;
     if (!header_is_sound(t->header, t->bytes))
         return -EBADMSG;
 

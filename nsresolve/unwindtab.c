@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nsresolve/unwindtab.h"
 
+#include "nsresolve/sealed.h"
+
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #define PAGE 4096u
 #define MAX_BYTES                                                                            \
@@ -68,32 +68,16 @@ static bool rows_are_sound(const struct unwindtab *t)
 
 int unwindtab_open(int memfd, struct unwindtab **ret)
 {
-    const int need = F_SEAL_WRITE | F_SEAL_SHRINK;
-    _cleanup_(unwindtab_freep) struct unwindtab *t = NULL;
-    struct stat st;
-    void *map;
-    int seals;
+    _cleanup_(unwindtab_freep) struct unwindtab *t = calloc(1, sizeof(*t));
+    const void *map;
+    int r;
 
-    /* Without the seals a check made now would say nothing about the next look-up. */
-    seals = fcntl(memfd, F_GET_SEALS);
-    if (seals < 0)
-        return -errno;
-    if ((seals & need) != need)
-        return -EPERM;
-    if (fstat(memfd, &st) < 0)
-        return -errno;
-    if (st.st_size < (off_t)sizeof(struct unwindtab_header) || st.st_size > (off_t)MAX_BYTES)
-        return -EBADMSG;
-
-    t = calloc(1, sizeof(*t));
     if (!t)
         return -ENOMEM;
-
-    map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, memfd, 0);
-    if (map == MAP_FAILED)
-        return -errno;
+    r = sealed_map(memfd, sizeof(struct unwindtab_header), MAX_BYTES, &map, &t->bytes);
+    if (r < 0)
+        return r;
     t->header = map;
-    t->bytes = (size_t)st.st_size;
     if (!header_is_sound(t->header, t->bytes))
         return -EBADMSG;
 
