@@ -2,6 +2,7 @@
 #include "agent/agent.h"
 
 #include "agent/context.h"
+#include "agent/kernel_types.h"
 #include "agent/monitor.h"
 #include "agent/server.h"
 #include "base/log.h"
@@ -47,6 +48,7 @@ int agent_run(const struct agent_setup *setup)
     _cleanup_(client_freep) struct client *client = NULL;
     _cleanup_(resolver_freep) struct resolver *resolver = NULL;
     _cleanup_(discovery_freep) struct discovery *discovery = NULL;
+    _cleanup_(kernel_types_freep) struct kernel_types *types = NULL;
     _cleanup_(server_freep) struct server *server = NULL;
     _cleanup_(unwind_rows_freep) struct unwind_rows *rows = NULL;
     struct roots roots = {.items = setup->config->roots, .count = setup->config->root_count};
@@ -58,7 +60,7 @@ int agent_run(const struct agent_setup *setup)
     if (r == 0)
         r = loop_add_signals(loop, signals, on_signal, loop);
     if (r == 0)
-        r = client_new(loop, setup->opener_fd, setup->parser_fd, setup->monitor_fd, &client);
+        r = client_new(loop, setup->helper_fds, setup->monitor_fd, &client);
     if (r < 0)
         return fail("set up the event loop", r);
     r = resolver_new(client, setup->kallsyms_fd, setup->modules_fd,
@@ -68,6 +70,11 @@ int agent_run(const struct agent_setup *setup)
     if (r < 0)
         return fail("set up symbols and discovery", r);
 
+    r = kernel_types_new(&types);
+    if (r < 0)
+        log_debug("cannot take the kernel's types: %s", strerror(-r));
+
+    ctx.types = types;
     ctx.loop = loop;
     ctx.client = client;
     ctx.resolver = resolver;

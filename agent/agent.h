@@ -7,6 +7,7 @@
 #pragma once
 
 #include "agent/config.h"
+#include "nsresolve/client.h"
 
 #include <stdbool.h>
 
@@ -14,11 +15,12 @@ struct agent_setup {
     int listen_fd;   /* bound and listening; CLOEXEC and O_NONBLOCK like all of these */
     int kallsyms_fd; /* opened with CAP_SYSLOG, so it shows addresses; -1: not readable */
     int modules_fd;  /* /proc/modules, likewise; both are read again from offset 0 */
-    int opener_fd;   /* record sockets, for client_new() */
-    int parser_fd;
+    int helper_fds[CLIENT_PEER_COUNT]; /* record sockets, for client_new() */
     int monitor_fd; /* for client_new(), and monitor_say_ready() of agent/monitor.h */
-    int opener_pid, parser_pid, monitor_pid; /* at the start: /proc/PID/stat tells what they cost */
-    const struct config *config;             /* borrowed */
+    int helper_pids[CLIENT_PEER_COUNT]; /* at the start, 0: none; their stat tells what they cost */
+    int monitor_pid;
+    char lacking[256];           /* wanted capabilities that nobody of us has, as "CAP_A, CAP_B" */
+    const struct config *config; /* borrowed */
     bool verbose;
 };
 

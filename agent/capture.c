@@ -10,12 +10,19 @@
 
 #define TICK_NS (500 * NS_PER_MS)
 #define LOCATE_MAX_NS (2 * NS_PER_SEC)
+#define FINDING_NS (10 * NS_PER_MS) /* between looks whether the containers are known */
+#define ATTACH_MAX_NS (10 * NS_PER_SEC)
 #define COLLECT_MAX_NS (12 * NS_PER_SEC) /* one file that takes the parser to its bounds */
+#define EXPAND_MAX_NS (12 * NS_PER_SEC)  /* the same */
+#define FETCH_MAX_NS (2 * NS_PER_SEC)    /* debuginfod's answers come later, or never */
 #define NAME_MAX_NS (2 * NS_PER_SEC)
 #define EMIT_MAX (256u << 10)
 
 static void locate_all(struct capture *c);
+static void attach_all(struct capture *c);
 static void collect(struct capture *c);
+static void expand(struct capture *c);
+static void fetch_all(struct capture *c);
 static void name_all(struct capture *c);
 static void deliver(struct capture *c);
 
@@ -33,14 +40,20 @@ static void pump(struct capture *c, bool last)
 {
     uint64_t tick = now_ns(), until;
 
+    profile_draining(c->profile, tick);
     if (c->probe && c->request.probe->drain(c->probe, last, on_row, c) == 1)
         profile_rows_forgotten(c->profile);
     if (c->probe)
         probe_counters(c->probe, &c->counters);
+    capture_take_events(c, last);
+    if (!c->sideband)
+        return;
     until = sideband_read(c->sideband, c->scene);
     capture_advance(c, until);
     profile_locate(c->profile, false);
     capture_advance(c, until);
+    scene_make_room(c->scene);
+    scene_look_around(c->scene);
     c->previous_tick_ns = tick;
 }
 
@@ -53,6 +66,12 @@ static void on_tick(void *data)
 {
     struct capture *c = data;
 
+    if (c->phase == PHASE_ATTACHING) { /* takes seconds: the client sees that it goes on */
+        stream_progress(c);
+        source_arm(c->tick, now_ns() + TICK_NS);
+        c->wake(c->data);
+        return;
+    }
     pump(c, false);
     stream_progress(c);
     if (target_is_gone(c)) {
@@ -86,8 +105,11 @@ static void locate_all(struct capture *c)
     source_arm(c->tick, 0);
     source_arm(c->news, 0);
     c->phase = PHASE_LOCATING;
+    scene_hurry(c->scene);
     pump(c, true);
     c->ended_ns = now_ns();
+    capture_take_times(c, profile_get_setup(c->profile));
+    c->overhead = c->request.probe->overhead ? c->request.probe->overhead(c->probe) : -1;
     if (c->unwind)
         c->left_out = unwind_left_out(c->unwind);
     unwind_free(c->unwind);
@@ -97,18 +119,52 @@ static void locate_all(struct capture *c)
     wait_for_answers(c, LOCATE_MAX_NS);
 }
 
-static void collect(struct capture *c)
+/* The maps that JVMs wrote before lack what was compiled since. */
+static void attach_all(struct capture *c)
+{
+    c->phase = PHASE_ATTACHING;
+    source_arm(c->tick, now_ns() + TICK_NS);
+    scene_attach_again(c->scene);
+    wait_for_answers(c, ATTACH_MAX_NS);
+}
+
+static void locate_rest(struct capture *c)
 {
     uint64_t until = sideband_read(c->sideband, c->scene);
 
     scene_advance(c->scene, until, c->previous_tick_ns);
     profile_locate(c->profile, true);
+    scene_look_at_ksymbols(c->scene);
+    sideband_read(c->sideband, c->scene);
     c->sideband_lost = sideband_lost(c->sideband);
     sideband_free(c->sideband);
     c->sideband = NULL;
+}
+
+static void collect(struct capture *c)
+{
+    if (c->sideband)
+        locate_rest(c);
     c->phase = PHASE_COLLECTING;
+    source_arm(c->tick, 0);
+    scene_look_around(c->scene);
     scene_collect(c->scene);
     wait_for_answers(c, COLLECT_MAX_NS);
+}
+
+static void expand(struct capture *c)
+{
+    c->phase = PHASE_EXPANDING;
+    scene_expand(c->scene);
+    wait_for_answers(c, EXPAND_MAX_NS);
+}
+
+/* The files were asked for when they were first sampled; this is the rest of the wait. */
+static void fetch_all(struct capture *c)
+{
+    c->phase = PHASE_FETCHING;
+    source_arm(c->deadline, now_ns() + FETCH_MAX_NS);
+    scene_when_fetched(c->scene, on_idle, c);
 }
 
 static void name_all(struct capture *c)
@@ -123,50 +179,90 @@ static void name_all(struct capture *c)
     wait_for_answers(c, NAME_MAX_NS);
 }
 
-/* Remarks with numbers; n is how many stand already. */
-static void add_counted_remarks(struct capture *c, struct quality_setup *setup, size_t n)
+static void add_remarks(struct capture *c)
 {
+    struct remarks *r = &c->remarks;
     struct scene_stats stats;
 
     scene_get_stats(c->scene, &stats);
-    if (stats.bad_jit_lines) {
-        snprintf(c->remarks[0], sizeof(c->remarks[0]),
-                 "%llu lines of perf maps are no valid entries and were left out",
-                 (unsigned long long)stats.bad_jit_lines);
-        setup->remarks[n++] = c->remarks[0];
-    }
-    if (c->left_out) {
-        snprintf(c->remarks[1], sizeof(c->remarks[1]),
-                 "%llu processes were walked by frame pointers: no room for more unwind tables",
-                 (unsigned long long)c->left_out);
-        setup->remarks[n] = c->remarks[1];
-    }
+    if (c->sideband_lost)
+        remarks_add(r, "records of mapped files were lost: processes were looked at anew");
+    if (c->end == END_TARGET_GONE)
+        remarks_add(r, "the target went away before the capture's end");
+    if (!c->counters.taken)
+        remarks_add(r, "%s",
+                    c->request.probe->family == FAMILY_IO
+                        ? "nothing was seen: the target did nothing of this kind"
+                        : "no sample was taken: the target did not run");
+    if (c->lacks)
+        remarks_add(r, "%s", c->lacks);
+    if (*c->ctx->setup->lacking)
+        remarks_add(r, "portholed lacks %s; see porthole doctor for what that costs",
+                    c->ctx->setup->lacking);
+    if (!c->unwound && !c->request.probe->records)
+        remarks_add(r,
+                    "%s: stacks are walked by frame pointers, and code built without them shows "
+                    "fewer callers",
+                    c->ctx->setup->config->unwind_tables
+                        ? "this kernel cannot unwind by tables"
+                        : "the agent's configuration says 'unwind-tables = no'");
+    if (stats.bad_jit_lines)
+        remarks_add(r, "%llu entries of perf maps or jitdump files are not valid and were left out",
+                    (unsigned long long)stats.bad_jit_lines);
+    if (c->left_out)
+        remarks_add(r,
+                    "%llu processes were walked by frame pointers: no room for more unwind tables",
+                    (unsigned long long)c->left_out);
+    remarks_add_programs(r, c->scene, c->ctx->setup->config->java);
+}
+
+/* That some waits' stacks were not taken, or that this was not enough. */
+static void remark_overhead(struct capture *c)
+{
+    const struct event_counters *n = &c->counters;
+    unsigned long long max = c->request.wait.max_overhead;
+
+    if (n->owing)
+        remarks_add(
+            &c->remarks,
+            "to stay within --max-overhead %llu the stacks of %llu of %llu waits were taken, "
+            "whose values stand for the others, too",
+            max, (unsigned long long)n->drawn, (unsigned long long)(n->drawn + n->owing));
+    if (c->overhead > (double)max)
+        remarks_add(&c->remarks,
+                    "the programs took %.1f %% of a CPU's time all the same, more than "
+                    "--max-overhead %llu: so often does the target switch",
+                    c->overhead, max);
 }
 
 static int measure(struct capture *c)
 {
-    struct quality_setup setup = {.counters = c->counters, .sideband_lost = c->sideband_lost};
+    struct quality_setup setup = {
+        .counters = c->counters, .sideband_lost = c->sideband_lost, .states = c->states};
     const struct profile_stack *s;
-    size_t cursor = 0, n = 0;
+    size_t cursor = 0;
     int r;
 
+    capture_count_records(c, &setup);
     cost_read(c->ctx->setup, &setup.cost);
     cost_subtract(&setup.cost, &c->cost_before);
     if (c->counters.first_ns > c->asked_ns)
         setup.first_sample_ns = c->counters.first_ns - c->asked_ns;
-    if (c->sideband_lost)
-        setup.remarks[n++] = "records of mapped files were lost: processes were looked at anew";
-    if (c->end == END_TARGET_GONE)
-        setup.remarks[n++] = "the target went away before the capture's end";
-    if (!c->counters.taken)
-        setup.remarks[n++] = "no sample was taken: the target did not run";
-    if (!c->unwound)
-        setup.remarks[n++] = "this kernel cannot unwind by tables: stacks are walked by frame "
-                             "pointers, and code built without them shows fewer callers";
-    add_counted_remarks(c, &setup, n);
+    if (c->counters.first_whole_ns > c->asked_ns)
+        setup.first_whole_ns = c->counters.first_whole_ns - c->asked_ns;
+    add_remarks(c);
+    if (c->overhead >= 0)
+        remark_overhead(c);
+    setup.overhead_percent = c->overhead;
+    setup.overhead_max = c->request.wait.max_overhead;
+    setup.remarks = &c->remarks;
+    setup.attached = c->request.java ? c->scene : NULL;
     r = quality_new(&setup, &c->quality);
-    while (r == 0 && (s = profile_next(c->profile, &cursor)))
+    while (r == 0 && (s = profile_next(c->profile, &cursor))) {
         quality_add(c->quality, c->scene, s);
+        if (c->states)
+            states_add_stack(c->states, c->scene, s);
+    }
     return r;
 }
 
@@ -191,16 +287,35 @@ static void on_deadline(void *data)
 {
     struct capture *c = data;
 
-    if (c->scene)
+    if (c->scene) {
         scene_when_idle(c->scene, NULL, NULL);
+        scene_when_fetched(c->scene, NULL, NULL);
+    }
     switch (c->phase) {
     case PHASE_RUNNING:
         locate_all(c);
         break;
     case PHASE_LOCATING:
+        if (c->finding && now_ns() < c->ended_ns + LOCATE_MAX_NS)
+            source_arm(c->deadline, now_ns() + FINDING_NS);
+        else if (c->request.java)
+            attach_all(c);
+        else
+            collect(c);
+        break;
+    case PHASE_ATTACHING:
         collect(c);
         break;
     case PHASE_COLLECTING:
+        fetch_all(c);
+        break;
+    case PHASE_FETCHING:
+        if (c->request.inlines)
+            expand(c);
+        else
+            name_all(c);
+        break;
+    case PHASE_EXPANDING:
         name_all(c);
         break;
     case PHASE_NAMING:
@@ -252,6 +367,8 @@ int capture_new(struct context *ctx, struct request *request, void (*wake)(void 
     cost_read(ctx->setup, &c->cost_before);
     r = table_new(&c->container_names, free);
     if (r == 0)
+        r = table_new(&c->strangers, free);
+    if (r == 0)
         r = loop_add_timer(ctx->loop, on_tick, c, &c->tick);
     if (r == 0)
         r = loop_add_timer(ctx->loop, on_deadline, c, &c->deadline);
@@ -276,16 +393,23 @@ void capture_free(struct capture *c)
     source_free(c->tick);
     source_free(c->deadline);
     source_free(c->news);
+    capture_close_events(c); /* before the probe, whose fd it looks at */
+    if (c->records)
+        c->records_ops->free(c->records);
     unwind_free(c->unwind);
     if (c->probe)
         c->request.probe->close(c->probe);
     sideband_free(c->sideband);
     quality_free(c->quality);
+    states_free(c->states);
+    latency_free(c->latency);
     profile_free(c->profile);
     scene_free(c->scene);
     target_free(c->target);
     table_free(c->container_names);
+    table_free(c->strangers);
     buf_free(&c->lines);
+    remarks_free(&c->remarks);
     request_free(&c->request);
     c->ctx->captures--;
     free(c);
@@ -294,10 +418,11 @@ void capture_free(struct capture *c)
 void capture_describe(const struct capture *c, struct buf *out)
 {
     static const char *const phases[] = {
-        [PHASE_FINDING] = "finding",   [PHASE_RUNNING] = "running",
-        [PHASE_LOCATING] = "locating", [PHASE_COLLECTING] = "collecting",
-        [PHASE_NAMING] = "naming",     [PHASE_DELIVERING] = "delivering",
-        [PHASE_DONE] = "done",
+        [PHASE_FINDING] = "finding",       [PHASE_RUNNING] = "running",
+        [PHASE_LOCATING] = "locating",     [PHASE_ATTACHING] = "attaching",
+        [PHASE_COLLECTING] = "collecting", [PHASE_EXPANDING] = "expanding",
+        [PHASE_FETCHING] = "fetching",     [PHASE_NAMING] = "naming",
+        [PHASE_DELIVERING] = "delivering", [PHASE_DONE] = "done",
     };
 
     buf_addf(out, "{\"view\":\"%s\",\"phase\":\"%s\",\"target\":", c->request.probe->view,

@@ -5,6 +5,8 @@
  */
 #include "agent/capture_inside.h"
 #include "agent/doctor.h"
+#include "agent/kernel_types.h"
+#include "agent/quota.h"
 
 #include <errno.h>
 #include <string.h>
@@ -25,46 +27,6 @@ void capture_fail(struct capture *c, const struct err *e, const struct candidate
     c->phase = PHASE_DONE;
     c->ctx->totals.refused++;
     c->wake(c->data);
-}
-
-/* The name of the container that a process is in, when the target spans several: by process for
- * those that were there at the start, by cgroup for later ones. */
-static const char *container_of(void *data, uint32_t tgid, uint64_t cgroup_id)
-{
-    const struct capture *c = data;
-    const char *name = table_get(c->container_names, &tgid, sizeof(tgid));
-
-    return name ? name : table_get(c->container_names, &cgroup_id, sizeof(cgroup_id));
-}
-
-static void add_name(struct capture *c, const void *key, size_t size, const char *name)
-{
-    char *copy = strdup(name);
-
-    if (copy && table_put(c->container_names, key, size, copy) < 0)
-        free(copy);
-}
-
-static void name_containers(struct capture *c, const struct containers *cs)
-{
-    size_t count;
-    const struct container *all = containers_all(cs, &count);
-    const struct cgroup_mount *v2 = cgroups_find(containers_cgroups(cs), "");
-
-    for (size_t i = 0; i < count; i++) {
-        for (size_t k = 0; k < all[i].process_count; k++) {
-            uint32_t tgid = (uint32_t)all[i].processes[k].tgid;
-
-            add_name(c, &tgid, sizeof(tgid), all[i].name);
-        }
-        for (size_t k = 0; v2 && k < all[i].cgroup_count && all[i].cgroups[k].v2; k++) {
-            _cleanup_free_ char *dir = cgroup_directory(v2, all[i].cgroups[k].path);
-            uint64_t id;
-
-            if (dir && cgroup_id(dir, &id) == 0)
-                add_name(c, &id, sizeof(id), all[i].name);
-        }
-    }
 }
 
 /* What the host lacks, in doctor's words, when it lacks something; otherwise the probe's own
@@ -90,7 +52,7 @@ static void prepare_unwinding(struct context *ctx)
 {
     struct unwind_sink sink;
 
-    if (!ctx->unwind_tried) {
+    if (!ctx->unwind_tried && ctx->setup->config->unwind_tables) {
         ctx->unwind_tried = true;
         if (unwind_rows_new(&ctx->unwind_rows) < 0)
             return;
@@ -100,26 +62,42 @@ static void prepare_unwinding(struct context *ctx)
             ctx->unwind_rows = NULL;
         }
     }
-    if (ctx->captures == 1)
-        resolver_make_room(ctx->resolver);
 }
 
-static int open_probe(struct capture *c, struct err *e)
+static void on_loaded(void *data, const uint8_t tag[RESOLVER_TAG_SIZE])
+{
+    resolver_own_program(data, tag);
+}
+
+static int open_probe(struct capture *c, const struct containers *cs, struct err *e)
 {
     const struct request *rq = &c->request;
     struct probe_setup setup = {
+        .view = rq->probe->view,
+        .wait = rq->wait,
         .target = c->target,
+        .weight = rq->weight,
+        .events = rq->events,
         .event_word = rq->event_word,
         .event = rq->event,
         .frequency = rq->frequency,
         .period = rq->period,
         .duration_ns = rq->duration_ms * NS_PER_MS,
+        .per_process = rq->per_process || rq->per_thread,
         .per_thread = rq->per_thread,
+        .has_quota = rq->probe->family == FAMILY_WAITS && quota_may_throttle(cs, c->target),
+        .stack_max = (uint32_t)rq->max_stack,
         .unwind_rows_fd = -1,
+        .loaded = on_loaded,
+        .loaded_data = c->ctx->resolver,
+        .types = kernel_types_path(c->ctx->types),
     };
 
-    prepare_unwinding(c->ctx);
-    if (c->ctx->unwind_rows)
+    if (rq->probe->family == FAMILY_IO)
+        charges_find(cs, c->target, &setup.charges);
+    if (!rq->probe->records)
+        prepare_unwinding(c->ctx);
+    if (!rq->probe->records && c->ctx->unwind_rows)
         setup.unwind_rows_fd = unwind_rows_fd(c->ctx->unwind_rows);
     return rq->probe->open(&setup, &c->probe, e);
 }
@@ -156,33 +134,19 @@ static int adopt_one(void *data, pid_t tgid)
     return ++c->adopted >= ADOPT_EAGERLY_MAX;
 }
 
-/* Everything that observes, in the order in which nothing can slip through: side-band, then
- * samples, then a look at the processes that were there before. */
-static int observe(struct capture *c, struct err *e)
+/* Side-band and unwinding: what stacks are named by. */
+static int follow_processes(struct capture *c, struct err *e)
 {
     bool narrow = c->target->kind == TARGET_CGROUP_V2;
-    int init = c->target->container ? c->target->container->init_pid : 0;
-    int ranges_fd, processes_fd;
-    struct profile_setup setup = {
-        .per_process = c->request.per_process,
-        .per_thread = c->request.per_thread,
-        .memory_max = c->ctx->setup->config->max_memory_mb << 20,
-        .data = c,
-    };
-    int r;
+    int ranges_fd, processes_fd, r;
 
-    r = scene_new(c->ctx->resolver, (uint32_t)init, c->request.addresses, &c->scene);
+    r = sideband_new(c->ctx->loop, narrow ? c->target->cgroup_dir : NULL,
+                     probe_unwind_fds(c->probe, &ranges_fd, &processes_fd), capture_read_sideband,
+                     c, &c->sideband, e);
     if (r < 0)
         return r;
-    setup.scene = c->scene;
-    scene_on_news(c->scene, on_news, c);
-    setup.container_of = c->target->container ? NULL : container_of;
-    setup.memory_max /= MAX(c->ctx->setup->config->max_captures, 1ull);
-    r = profile_new(&setup, &c->profile);
-    if (r == 0)
-        r = sideband_new(c->ctx->loop, narrow ? c->target->cgroup_dir : NULL,
-                         probe_unwind_fds(c->probe, &ranges_fd, &processes_fd),
-                         capture_read_sideband, c, &c->sideband, e);
+    if (sideband_has_ksymbols(c->sideband))
+        r = scene_follow_ksymbols(c->scene);
     if (r < 0)
         return r;
     if (!sideband_is_narrow(c->sideband))
@@ -193,13 +157,57 @@ static int observe(struct capture *c, struct err *e)
             return r;
         c->unwound = true;
     }
-    r = c->request.probe->start(c->probe, e);
+    return 0;
+}
+
+/* Everything that observes, in the order in which nothing can slip through: side-band, then
+ * samples, then a look at the processes that were there before. */
+static int observe(struct capture *c, struct err *e)
+{
+    int init = c->target->container ? c->target->container->init_pid : 0;
+    struct profile_setup setup = {
+        .per_process = c->request.per_process,
+        .per_thread = c->request.per_thread,
+        .labels = c->request.probe->shows & SHOWS_PARTS,
+        .wakers_upright = c->request.probe->shows & SHOWS_WAKERS_ALONE,
+        .waker_name = capture_waker_name,
+        .stack_max = (uint32_t)c->request.max_stack,
+        .memory_max = c->ctx->setup->config->max_memory_mb << 20,
+        .data = c,
+    };
+    int r;
+
+    r = scene_new(c->ctx->resolver, (uint32_t)init, c->request.addresses, &c->scene);
+    if (r < 0)
+        return r;
+    if (c->request.full_names)
+        scene_keep_names_full(c->scene);
+    if (c->request.java)
+        scene_attach(c->scene);
+    if (c->request.inlines && (r = scene_want_inlines(c->scene)) < 0)
+        return r;
+    setup.scene = c->scene;
+    scene_on_news(c->scene, on_news, c);
+    setup.container_of = c->target->container ? NULL : capture_container_of;
+    setup.memory_max /= MAX(c->ctx->setup->config->max_captures, 1ull);
+    r = profile_new(&setup, &c->profile);
+    if (r == 0)
+        r = c->request.probe->records ? capture_open_records(c) : follow_processes(c, e);
+    if (r == 0)
+        r = c->request.probe->start(c->probe, e);
     if (r < 0)
         return r;
     c->started_ns = now_ns();
-    if (c->target->kind != TARGET_ALL)
+    if (!c->request.probe->records && c->target->kind != TARGET_ALL)
         target_processes(c->target, adopt_one, c);
     return 0;
+}
+
+static int refuse_java(struct err *e)
+{
+    err_set(e, ERR_DENIED, "this agent may not ask JVMs for their perf maps");
+    err_remedy(e, "its administrator can allow it with 'java = yes' in %s", CONFIG_FILE);
+    return -EPERM;
 }
 
 void capture_begin(void *data, const struct containers *cs, const struct err *error)
@@ -214,11 +222,18 @@ void capture_begin(void *data, const struct containers *cs, const struct err *er
         capture_fail(c, error, NULL);
         return;
     }
-    r = target_resolve(cs, c->request.target, (int64_t)c->request.pid, &c->target, &e, &candidates);
-    if (r == 0 && !c->target->container)
-        name_containers(c, cs);
+    if (c->request.java && !c->ctx->setup->config->java)
+        r = refuse_java(&e);
+    else
+        r = target_resolve(cs, c->request.target, (int64_t)c->request.pid, &c->target, &e,
+                           &candidates);
+    if (r == 0 && (!c->target->container || (c->request.probe->shows & SHOWS_WAKERS) ||
+                   c->request.probe->family == FAMILY_IO))
+        capture_name_containers(c, cs);
     if (r == 0)
-        r = open_probe(c, &e);
+        r = open_probe(c, cs, &e);
+    if (r == 0 && c->request.probe->lacks)
+        c->lacks = c->request.probe->lacks(c->probe);
     if (r == 0)
         r = observe(c, &e);
     if (r < 0) {
@@ -232,6 +247,7 @@ void capture_begin(void *data, const struct containers *cs, const struct err *er
     c->ctx->totals.captures++;
     stream_started(c);
     source_arm(c->tick, c->started_ns + FIRST_TICK_NS);
-    source_arm(c->deadline, c->started_ns + c->request.duration_ms * NS_PER_MS);
+    if (c->request.duration_ms)
+        source_arm(c->deadline, c->started_ns + c->request.duration_ms * NS_PER_MS);
     c->wake(c->data);
 }

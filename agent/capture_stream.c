@@ -6,6 +6,7 @@
 
 #include "agent/proto.h"
 #include "base/text.h"
+#include "base/version.h"
 
 #include <string.h>
 #include <sys/utsname.h>
@@ -38,23 +39,29 @@ void stream_started(struct capture *c)
     uname(&host);
     strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
     buf_addf(out, "{\"type\":\"started\",\"porthole\":%d", PROTO_VERSION);
-    add_member(out, "version", PORTHOLE_VERSION);
+    add_member(out, "version", porthole_version);
     add_member(out, "view", rq->probe->view);
-    add_member(out, "unit", rq->probe->unit);
-    add_member(out, "yields", "stacks");
-    add_member(out, "event", rq->event_word);
+    add_member(out, "unit", request_unit(rq));
+    add_member(out, "yields", rq->probe->yields == YIELDS_RECORDS ? "records" : "stacks");
+    if (rq->probe->records)
+        add_member(out, "record",
+                   rq->events ? rq->probe->records->events_kind : rq->probe->records->kind);
+    if (rq->probe->family == FAMILY_SAMPLES)
+        add_member(out, "event", rq->event_word);
     if (rq->frequency)
         buf_addf(out, ",\"frequency\":%llu", (unsigned long long)rq->frequency);
-    else
+    else if (rq->probe->family == FAMILY_SAMPLES)
         buf_addf(out, ",\"period\":%llu", (unsigned long long)MAX(rq->period, 1ull));
-    buf_addf(out, ",\"duration_ms\":%llu,\"per_process\":%s,\"per_thread\":%s",
-             (unsigned long long)rq->duration_ms, rq->per_process ? "true" : "false",
-             rq->per_thread ? "true" : "false");
+    buf_addf(out, ",\"duration_ms\":%llu,\"max_stack\":%llu,\"per_process\":%s,\"per_thread\":%s",
+             (unsigned long long)rq->duration_ms, (unsigned long long)rq->max_stack,
+             rq->per_process ? "true" : "false", rq->per_thread ? "true" : "false");
     add_member(out, "host", host.nodename);
     add_member(out, "kernel", host.release);
     buf_addf(out, ",\"cpus\":%ld", sysconf(_SC_NPROCESSORS_ONLN));
     add_member(out, "time", when);
     add_member(out, "target", rq->target);
+    if (rq->ignored.size)
+        buf_addf(out, ",\"ignored\":[%s]", rq->ignored.data);
     if (c->target->container) {
         buf_adds(out, ",\"container\":{");
         container_add_json(c->target->container, out);
@@ -145,12 +152,15 @@ bool stream_result(struct capture *c, struct buf *out)
         [END_TARGET_GONE] = "target-gone",
     };
     const struct profile_stack *s;
+    bool stacks = c->request.probe->yields == YIELDS_STACKS;
 
-    if (c->frame_cursor < scene_frame_count(c->scene)) {
+    if (!stacks && stream_record(c, out))
+        return true;
+    if (stacks && c->frame_cursor < scene_frame_count(c->scene)) {
         add_frame(out, scene_frame_by_id(c->scene, (uint32_t)c->frame_cursor++));
         return true;
     }
-    s = profile_next(c->profile, &c->stack_cursor);
+    s = stacks ? profile_next(c->profile, &c->stack_cursor) : NULL;
     if (s) {
         add_stack(c, out, s);
         return true;

@@ -32,6 +32,7 @@ void cgroups_free(struct cgroups *cg)
         free(cg->mounts[i].controllers);
         free(cg->mounts[i].path);
         free(cg->mounts[i].root);
+        free(cg->mounts[i].own);
     }
     free(cg->prefix);
     free(cg);
@@ -58,6 +59,21 @@ unsigned cgroup_preference(const char *controllers)
         if (list_has(controllers, preferred[i]))
             return i;
     return ARRAY_SIZE(preferred);
+}
+
+const struct cgroup_mount *cgroups_of_controller(const struct cgroups *cg, const char *controller)
+{
+    size_t count;
+    const struct cgroup_mount *m = cgroups_mounts(cg, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        const char *at = m[i].v2 ? NULL : strstr(m[i].controllers, controller);
+        size_t n = strlen(controller);
+
+        if (at && (at == m[i].controllers || at[-1] == ',') && (at[n] == '\0' || at[n] == ','))
+            return &m[i];
+    }
+    return NULL;
 }
 
 bool cgroup_subsystem(const char *controllers, char name[16])
@@ -117,6 +133,17 @@ static bool same_hierarchy(const struct cgroup_mount *a, const struct cgroup_mou
     return a->v2 == b->v2 && strcmp(a->controllers, b->controllers) == 0;
 }
 
+/* How much of its hierarchy a mount shows: all of it, seen from a namespace's root or from above.
+ */
+static unsigned reach(const char *root)
+{
+    unsigned ups = 0;
+
+    for (; strncmp(root, "/..", 3) == 0; root += 3)
+        ups++;
+    return ups + (*root == '\0' || strcmp(root, "/") == 0);
+}
+
 /* Takes over m's strings. Of two mounts of one hierarchy the one that shows more of it stays. */
 static void keep_mount(struct cgroups *cg, struct cgroup_mount *m)
 {
@@ -125,7 +152,7 @@ static void keep_mount(struct cgroups *cg, struct cgroup_mount *m)
     for (size_t i = 0; i < cg->count; i++) {
         if (!same_hierarchy(&cg->mounts[i], m))
             continue;
-        if (strcmp(m->root, "/") == 0 && strcmp(cg->mounts[i].root, "/") != 0) {
+        if (reach(m->root) > reach(cg->mounts[i].root)) {
             gone = cg->mounts[i];
             cg->mounts[i] = *m;
         }
@@ -184,12 +211,38 @@ static int compare_mounts(const void *a, const void *b)
     return (px > py) - (px < py);
 }
 
+static int read_text(const char *prefix, const char *name, struct buf *ret)
+{
+    _cleanup_close_ int fd = -1;
+    char path[PATH_MAX];
+
+    if ((size_t)snprintf(path, sizeof(path), "%s/proc/self/%s", prefix, name) >= sizeof(path))
+        return -ENAMETOOLONG;
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : buf_read_all(ret, fd, MOUNTINFO_MAX);
+}
+
+/* Where we are in a namespace of our own, and mounts show what is above it. */
+static int find_own(struct cgroups *cg)
+{
+    _cleanup_buf_ struct buf text = {0};
+    struct cgroup_line l;
+    size_t at = 0;
+    int r = read_text(cg->prefix, "cgroup", &text);
+
+    while (r >= 0 && cgroup_line_next(text.data, text.size, &at, &l))
+        for (size_t i = 0; r >= 0 && i < cg->count; i++)
+            if (strlen(cg->mounts[i].controllers) == l.controllers_size &&
+                strncmp(cg->mounts[i].controllers, l.controllers, l.controllers_size) == 0)
+                r = cgroup_find_own(&cg->mounts[i], l.path, l.path_size, getpid());
+    return r == -ENOMEM ? r : 0;
+}
+
 int cgroups_new(const char *prefix, struct cgroups **ret)
 {
     _cleanup_(cgroups_freep) struct cgroups *cg = calloc(1, sizeof(*cg));
     _cleanup_buf_ struct buf text = {0};
-    _cleanup_close_ int fd = -1;
-    char path[PATH_MAX], *rest, *line;
+    char *rest, *line;
     int r;
 
     if (!cg)
@@ -197,12 +250,7 @@ int cgroups_new(const char *prefix, struct cgroups **ret)
     cg->prefix = strdup(prefix);
     if (!cg->prefix)
         return -ENOMEM;
-    if ((size_t)snprintf(path, sizeof(path), "%s/proc/self/mountinfo", prefix) >= sizeof(path))
-        return -ENAMETOOLONG;
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    r = buf_read_all(&text, fd, MOUNTINFO_MAX);
+    r = read_text(prefix, "mountinfo", &text);
     if (r < 0)
         return r;
     rest = text.data;
@@ -212,6 +260,9 @@ int cgroups_new(const char *prefix, struct cgroups **ret)
             return r;
     }
     qsort(cg->mounts, cg->count, sizeof(*cg->mounts), compare_mounts);
+    r = find_own(cg);
+    if (r < 0)
+        return r;
     *ret = TAKE_PTR(cg);
     return 0;
 }

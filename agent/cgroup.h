@@ -26,8 +26,10 @@ struct cgroup_mount {
     char *controllers; /* v1: "cpu,cpuacct" or "name=systemd"; v2: "" */
     char *path;        /* mount point, prefix included */
     char *root;        /* cgroup that is mounted there, "/" but for a namespace's part */
+    char *own; /* where our cgroup namespace begins, if not at the hierarchy's root; or NULL */
 };
 
+struct buf;
 struct cgroups;
 
 /* Reads PREFIX/proc/self/mountinfo; prefix "" is the host. Returns 0 or -errno. A host without any
@@ -47,6 +49,10 @@ const struct cgroup_mount *cgroups_mounts(const struct cgroups *cg, size_t *coun
  * "cpu,cpuacct", "name=systemd"), or NULL. Borrowed. */
 const struct cgroup_mount *cgroups_find(const struct cgroups *cg, const char *controllers);
 
+/* The v1 hierarchy that has this controller, whichever it shares it with; NULL: none, so that v2
+ * has it, or nobody. Borrowed. */
+const struct cgroup_mount *cgroups_of_controller(const struct cgroups *cg, const char *controller);
+
 /* The controller that BPF knows a v1 hierarchy by ("memory" of "memory", "cpu" of "cpu,cpuacct"),
  * NUL-terminated into name; false for named hierarchies, which have none. */
 bool cgroup_subsystem(const char *controllers, char name[16]);
@@ -64,6 +70,19 @@ int cgroup_id(const char *directory, uint64_t *ret);
 /* Levels below the hierarchy's root: 0 for "/", 2 for "/a/b". */
 unsigned cgroup_level(const char *path);
 
+/* In a cgroup namespace the kernel writes paths relative to where that begins ("/../../x"). Where a
+ * mount shows the whole hierarchy, these two turn them into what they are on the host; elsewhere
+ * they leave them. Paths are owned by the caller; NULL when out of memory, or path leads above the
+ * root. */
+char *cgroup_absolute(const struct cgroup_mount *m, const char *path, size_t size);
+/* A whole text of /proc/PID/cgroup; *ret stays empty where nothing is to be turned. 0 or -ENOMEM.
+ */
+int cgroups_absolute(const struct cgroups *cg, const char *text, size_t size, struct buf *ret);
+/* Finds out m->own, and makes m->root "/", where m->root is above our namespace ("/../.."). path:
+ * ours in this hierarchy, as /proc/self/cgroup has it. 0 or -ENOMEM; m stays when it cannot be
+ * told. */
+int cgroup_find_own(struct cgroup_mount *m, const char *path, size_t size, pid_t self);
+
 /* Calls fn for every process (host's tgid) in the cgroup and its descendants, each at least once,
  * until fn returns non-zero, which is returned; 0 or -errno otherwise. Descendants that vanish
  * meanwhile are skipped. */
@@ -72,6 +91,10 @@ int cgroup_processes(const char *directory, int (*fn)(void *data, pid_t tgid), v
 /* The first directory called name below the mount (breadth first), as a path within the
  * hierarchy, owned by the caller; NULL when there is none. */
 char *cgroup_search(const struct cgroup_mount *m, const char *name);
+
+/* The cgroup that many levels below the mount with this process in it, as a path within the
+ * hierarchy, owned by the caller; NULL when there is none. */
+char *cgroup_search_process(const struct cgroup_mount *m, unsigned level, pid_t tgid);
 
 /* The container's id in a cgroup path: the last run of exactly 64 hex digits, unless it belongs to
  * a monitor (conmon). Borrowed from path, not NUL-terminated; NULL when there is none. */

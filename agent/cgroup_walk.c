@@ -137,6 +137,58 @@ char *cgroup_search(const struct cgroup_mount *m, const char *name)
     return found;
 }
 
+/* ---- the cgroup of a process ---- */
+
+struct wanted {
+    struct walk walk;
+    pid_t tgid;
+    char path[PATH_MAX];
+};
+
+static int is_wanted(void *data, pid_t tgid)
+{
+    return tgid == *(pid_t *)data;
+}
+
+/* 1 when found, with its path from w->path[used] on; 0 when not; -errno. */
+static int find_process(struct wanted *w, int dir_fd, unsigned level, size_t used)
+{
+    _cleanup_closedir_ DIR *dir = NULL;
+    struct dirent *entry;
+    int r;
+
+    if (level == 0)
+        return read_processes(&w->walk, dir_fd);
+    dir = list_dir(dir_fd, &r);
+    while (r == 0 && dir && (entry = readdir(dir))) {
+        _cleanup_close_ int fd = -1;
+        size_t n = strlen(entry->d_name);
+
+        if (!is_subdirectory(entry) || used + 1 + n >= sizeof(w->path))
+            continue;
+        if (++w->walk.dirs > CGROUP_DIRS_MAX)
+            return -E2BIG;
+        fd = openat(dir_fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+            continue;
+        w->path[used] = '/';
+        memcpy(w->path + used + 1, entry->d_name, n + 1);
+        r = find_process(w, fd, level - 1, used + 1 + n);
+    }
+    return r;
+}
+
+char *cgroup_search_process(const struct cgroup_mount *m, unsigned level, pid_t tgid)
+{
+    struct wanted w = {.tgid = tgid, .path = ""};
+    _cleanup_close_ int fd = open(m->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    w.walk = (struct walk){.fn = is_wanted, .data = &w.tgid};
+    if (fd < 0 || level > DEPTH_MAX || find_process(&w, fd, level, 0) != 1)
+        return NULL;
+    return strdup(level == 0 ? "/" : w.path);
+}
+
 const char *cgroup_container_id(const char *path, size_t size)
 {
     size_t run = 0;

@@ -15,11 +15,13 @@
 #define UID_AGENT 65520
 #define UID_OPENER 65521
 #define UID_PARSER 65522
+#define UID_ATTACHER 65523
+#define UID_FETCHER 65524
 
 struct key {
     const char *name;
     int (*set)(struct config *c, const struct key *key, const char *value, struct err *e);
-    size_t offset;     /* numbers: where */
+    size_t offset;     /* numbers and flags: where */
     uint64_t min, max; /* numbers */
     enum census_root_kind root;
 };
@@ -66,6 +68,14 @@ static int add_root(struct config *c, const struct key *key, const char *value, 
     return 0;
 }
 
+static int set_flag(struct config *c, const struct key *key, const char *value, struct err *e)
+{
+    if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+        return err_set(e, ERR_USAGE, "%s '%.64s' is neither yes nor no", key->name, value);
+    *(bool *)(void *)((char *)c + key->offset) = strcmp(value, "yes") == 0;
+    return 0;
+}
+
 static int set_agent_uid(struct config *c, const struct key *key, const char *value, struct err *e)
 {
     int r = set_number(c, key, value, e);
@@ -103,6 +113,10 @@ static const struct key keys[] = {
     },
     NUMBER("opener-uid", opener_uid, 1, UINT32_MAX - 1),
     NUMBER("parser-uid", parser_uid, 1, UINT32_MAX - 1),
+    NUMBER("attacher-uid", attacher_uid, 1, UINT32_MAX - 1),
+    {.name = "unwind-tables", .set = set_flag, .offset = offsetof(struct config, unwind_tables)},
+    {.name = "java", .set = set_flag, .offset = offsetof(struct config, java)},
+    NUMBER("fetcher-uid", fetcher_uid, 1, UINT32_MAX - 1),
     ROOT("docker-root", CENSUS_ROOT_DOCKER),
     ROOT("docker-exec-root", CENSUS_ROOT_DOCKER_EXEC),
     ROOT("containerd-state", CENSUS_ROOT_CONTAINERD),
@@ -138,6 +152,9 @@ int config_init(struct config *c)
         .agent_gid = UID_AGENT,
         .opener_uid = UID_OPENER,
         .parser_uid = UID_PARSER,
+        .attacher_uid = UID_ATTACHER,
+        .fetcher_uid = UID_FETCHER,
+        .unwind_tables = true,
     };
     c->socket_path = strdup(PROTO_SOCKET);
     c->group = strdup("porthole");
@@ -153,6 +170,7 @@ void config_free(struct config *c)
 {
     free(c->socket_path);
     free(c->group);
+    free(c->debuginfod_urls);
     for (size_t i = 0; i < c->root_count; i++)
         free((char *)(uintptr_t)c->roots[i].path);
     free(c->roots);
@@ -173,6 +191,20 @@ int config_set_socket(struct config *c, const char *path, struct err *e)
         return err_set(e, ERR_FAILED, "out of memory");
     free(c->socket_path);
     c->socket_path = copy;
+    return 0;
+}
+
+int config_set_debuginfod(struct config *c, const char *urls)
+{
+    char *copy = NULL;
+
+    if (urls && urls[strspn(urls, " \t")]) {
+        copy = strdup(urls);
+        if (!copy)
+            return -ENOMEM;
+    }
+    free(c->debuginfod_urls);
+    c->debuginfod_urls = copy;
     return 0;
 }
 
@@ -214,9 +246,15 @@ static int set_line(struct config *c, char *line, struct err *e)
 /* Two processes of one user could signal and, but for other guards, trace each other. */
 int config_check(const struct config *c, struct err *e)
 {
-    if (c->agent_uid == c->opener_uid || c->agent_uid == c->parser_uid ||
-        c->opener_uid == c->parser_uid)
-        return err_set(e, ERR_USAGE, "agent-uid, opener-uid and parser-uid must differ");
+    const uint64_t uids[] = {c->agent_uid, c->opener_uid, c->parser_uid, c->attacher_uid,
+                             c->fetcher_uid};
+
+    for (size_t i = 0; i < ARRAY_SIZE(uids); i++)
+        for (size_t k = 0; k < i; k++)
+            if (uids[i] == uids[k])
+                return err_set(e, ERR_USAGE,
+                               "agent-uid, opener-uid, parser-uid, attacher-uid and fetcher-uid "
+                               "must differ");
     return 0;
 }
 
@@ -255,6 +293,9 @@ void config_print(const struct config *c, FILE *out)
             fprintf(out, "  %s = %llu\n", keys[i].name,
                     (unsigned long long)*(const uint64_t *)(const void *)((const char *)c +
                                                                           keys[i].offset));
+        else if (keys[i].set == set_flag)
+            fprintf(out, "  %s = %s\n", keys[i].name,
+                    *(const bool *)(const void *)((const char *)c + keys[i].offset) ? "yes" : "no");
         else if (keys[i].set == add_root)
             fprintf(out, "  %s = DIRECTORY (may be given several times)\n", keys[i].name);
     }

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "nsresolve/census.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/types.h>
@@ -30,7 +31,10 @@ struct config {
     uint64_t max_connections_uid; /* of one uid */
     uint64_t max_memory_mb;       /* of all captures' stacks and samples */
     uint64_t max_cache_mb;        /* of symbol tables */
-    uint64_t agent_uid, agent_gid, opener_uid, parser_uid;
+    uint64_t agent_uid, agent_gid, opener_uid, parser_uid, attacher_uid, fetcher_uid;
+    bool unwind_tables;    /* user stacks are walked by tables where the kernel can */
+    bool java;             /* JVMs may be asked for their perf maps: there is an attacher */
+    char *debuginfod_urls; /* addresses between blanks; NULL: nobody is asked */
 };
 
 /* Fills c with the built-in values; the agent's user is "porthole" where there is such a user. 0 or
@@ -47,6 +51,10 @@ int config_check(const struct config *c, struct err *e);
 
 /* Replaces the socket's path. ERR_USAGE for one that is not absolute or too long for a socket. */
 int config_set_socket(struct config *c, const char *path, struct err *e);
+
+/* Servers that may be asked for debug files, as in DEBUGINFOD_URLS; NULL or blanks: none. 0 or
+ * -ENOMEM. */
+int config_set_debuginfod(struct config *c, const char *urls);
 
 /* Lists the keys with their values, one a line as in the file (--help). */
 void config_print(const struct config *c, FILE *out);

@@ -350,7 +350,7 @@ int containers_new(const void *census, size_t size, const struct containers_sour
     if (!b.cs)
         return -ENOMEM;
     b.cs->cg = cg;
-    r = snapshot_load(&b.snapshot, census, size, self);
+    r = snapshot_load(&b.snapshot, census, size, cg, self);
     if (r == 0)
         r = table_new(&b.hosted, NULL);
     if (r == 0)

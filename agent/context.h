@@ -22,6 +22,7 @@ struct context {
     struct client *client;
     struct resolver *resolver;
     struct discovery *discovery;
+    struct kernel_types *types;      /* NULL: the kernel tells of none */
     struct unwind_rows *unwind_rows; /* made with the first capture; NULL: frame pointers only */
     bool unwind_tried;
     unsigned captures; /* under way */

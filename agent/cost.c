@@ -34,7 +34,10 @@ void cost_read(const struct agent_setup *setup, struct cost *ret)
 
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
     ret->agent_us = (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-    ret->children_us = children_us(setup->opener_pid) + children_us(setup->parser_pid);
+    ret->children_us = 0;
+    for (size_t i = 0; i < CLIENT_PEER_COUNT; i++)
+        if (setup->helper_pids[i])
+            ret->children_us += children_us(setup->helper_pids[i]);
 }
 
 void cost_subtract(struct cost *c, const struct cost *before)

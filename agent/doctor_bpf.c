@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #define PROBED_FUNCTION "bpf_fentry_test1" /* exists for tests, is never called otherwise */
 
@@ -43,6 +44,15 @@ int doctor_tracepoint_btf_id(struct doctor *d, const char *name)
         return -d->btf_error;
     snprintf(type, sizeof(type), "btf_trace_%s", name);
     return btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF);
+}
+
+int doctor_iter_task_btf_id(struct doctor *d)
+{
+    struct btf *btf = doctor_btf(d);
+
+    if (!btf)
+        return -d->btf_error;
+    return btf__find_by_name_kind(btf, "bpf_iter_task", BTF_KIND_FUNC);
 }
 
 void check_program_perf_event(struct doctor *d _unused_, const struct check *c _unused_,
@@ -127,6 +137,33 @@ void check_program_tp_btf(struct doctor *d, const struct check *c _unused_, stru
         return;
     }
     check_switch_counter(f, BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP, id, NULL);
+}
+
+void check_program_iter_task(struct doctor *d, const struct check *c _unused_, struct finding *f)
+{
+    _cleanup_close_ int program = -1, link = -1, iter = -1;
+    int id = doctor_iter_task_btf_id(d);
+    char unused[8];
+
+    if (id < 0) {
+        check_lost(f, "the kernel's BTF tells of no iterator over tasks: %s", strerror(-id));
+        check_remedy(f, "Linux 5.8 or newer with CONFIG_DEBUG_INFO_BTF=y");
+        return;
+    }
+    program =
+        doctor_load(BPF_PROG_TYPE_TRACING, BPF_TRACE_ITER, id, 0, nothing, ARRAY_SIZE(nothing));
+    if (program < 0) {
+        doctor_explain_bpf(f, "loading a program", -program);
+        return;
+    }
+    link = bpf_link_create(program, 0, BPF_TRACE_ITER, NULL);
+    iter = link < 0 ? link : bpf_iter_create(link);
+    if (iter < 0)
+        doctor_explain_bpf(f, "iterating over tasks", -iter);
+    else if (read(iter, unused, sizeof(unused)) < 0)
+        check_lost(f, "loads and attaches, but does not run: %s", strerror(errno));
+    else
+        check_works(f, "loads, attaches to tasks, and runs");
 }
 
 void check_program_raw_tracepoint(struct doctor *d _unused_, const struct check *c _unused_,

@@ -82,6 +82,8 @@ int doctor_load(int type, int attach_type, uint32_t attach_btf_id, uint32_t flag
                 const struct bpf_insn *insns, size_t count);
 /* The id of btf_trace_<name>, a tracepoint's signature. Returns > 0 or -errno. */
 int doctor_tracepoint_btf_id(struct doctor *d, const char *name);
+/* The id of what iterates over tasks. Returns > 0 or -errno. */
+int doctor_iter_task_btf_id(struct doctor *d);
 /* Runs a loaded program once in the kernel and takes its return value. Returns 0 or -errno. */
 int doctor_run_program(int fd, uint32_t *ret);
 
@@ -97,6 +99,7 @@ CHECK(setting);
 /* doctor_bpf.c */
 CHECK(program_perf_event);
 CHECK(program_tp_btf);
+CHECK(program_iter_task);
 CHECK(program_raw_tracepoint);
 CHECK(program_tracepoint);
 CHECK(program_syscall);
@@ -111,6 +114,7 @@ CHECK(task_pt_regs);
 CHECK(cgroup_id);
 CHECK(ring_buffer);
 CHECK(mmapable);
+CHECK(copy_from_user_task);
 CHECK(batch);
 CHECK(bpf_stats);
 /* doctor_perf.c */

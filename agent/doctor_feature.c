@@ -207,8 +207,12 @@ void check_read_kernel(struct doctor *d _unused_, const struct check *c _unused_
     uint32_t answer = 0;
 
     if (!run_small_program(f, "a program that reads kernel memory", insns, ARRAY_SIZE(insns),
-                           &answer))
+                           &answer)) {
+        if (!*f->remedy)
+            check_remedy(f, "boot with lockdown=integrity or without lockdown, into Linux 5.5 or "
+                            "later");
         return;
+    }
     if (answer != 0)
         check_lost(f, "a program could not read its own task: %s", strerror(-(int)answer));
     else
@@ -269,6 +273,36 @@ void check_ring_buffer(struct doctor *d _unused_, const struct check *c _unused_
     }
     munmap(consumer, page);
     check_works(f, "made and mapped");
+}
+
+/* Loading alone: it would read the memory of every task. */
+void check_copy_from_user_task(struct doctor *d, const struct check *c _unused_, struct finding *f)
+{
+    const struct bpf_insn insns[] = {
+        LOAD(BPF_REG_4, BPF_REG_1, 8), /* the task of struct bpf_iter__task */
+        IF_ZERO(BPF_REG_4, 6),
+        MOV_REG(BPF_REG_1, BPF_REG_10),
+        ADD_IMM(BPF_REG_1, -8),
+        MOV_IMM(BPF_REG_2, 8),
+        MOV_IMM(BPF_REG_3, 0),
+        MOV_IMM(BPF_REG_5, 0),
+        CALL(BPF_FUNC_copy_from_user_task),
+        MOV_IMM(BPF_REG_0, 0),
+        EXIT(),
+    };
+    int id = doctor_iter_task_btf_id(d);
+    _cleanup_close_ int program = -1;
+
+    if (id < 0) {
+        check_lost(f, "the kernel's BTF tells of no iterator over tasks: %s", strerror(-id));
+        return;
+    }
+    program = doctor_load(BPF_PROG_TYPE_TRACING, BPF_TRACE_ITER, (uint32_t)id, BPF_F_SLEEPABLE,
+                          insns, ARRAY_SIZE(insns));
+    if (program < 0)
+        doctor_explain_bpf(f, "loading a program with it (Linux 5.18)", -program);
+    else
+        check_works(f, "a program with it loads");
 }
 
 void check_mmapable(struct doctor *d _unused_, const struct check *c _unused_, struct finding *f)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/cgroup.h"
 #include "agent/doctor_check.h"
+#include "agent/perf_event.h"
 #include "base/buf.h"
 
 #include <errno.h>
@@ -88,6 +89,13 @@ void doctor_explain_bpf(struct finding *f, const char *what, int error)
 
 void doctor_explain_perf(struct finding *f, const char *what, int error)
 {
+    if (error == EACCES && !doctor_capable(CAP_SYS_ADMIN) && doctor_capable(CAP_PERFMON) &&
+        perf_event_wants_admin()) {
+        check_lost(f, "%s: %s (at kernel.perf_event_paranoid 3, CAP_SYS_ADMIN is wanted)", what,
+                   strerror(error));
+        check_remedy(f, PERF_EVENT_ADMIN_REMEDY);
+        return;
+    }
     explain(f, what, error, denied(CAP_PERFMON) ? "CAP_PERFMON" : NULL);
 }
 
@@ -104,6 +112,25 @@ void check_capability(struct doctor *d _unused_, const struct check *c, struct f
     }
 }
 
+#define HIERARCHY_ROOT_ID 1
+
+/* Whether what the mounts show makes up for a cgroup namespace of our own. */
+static bool cgroups_are_whole(void)
+{
+    _cleanup_(cgroups_freep) struct cgroups *cg = NULL;
+    const struct cgroup_mount *m;
+    size_t count = 0;
+    uint64_t id;
+
+    if (cgroups_new("", &cg) < 0)
+        return false;
+    m = cgroups_mounts(cg, &count);
+    for (size_t i = 0; i < count; i++)
+        if (!m[i].own && (cgroup_id(m[i].path, &id) < 0 || id != HIERARCHY_ROOT_ID))
+            return false;
+    return count > 0;
+}
+
 /* arg is what to do about it. */
 void check_namespace(struct doctor *d _unused_, const struct check *c, struct finding *f)
 {
@@ -113,6 +140,8 @@ void check_namespace(struct doctor *d _unused_, const struct check *c, struct fi
         check_works(f, "the host's");
     } else if (!inode) {
         check_info(f, "unknown: /proc/self/ns/%s cannot be read", c->name);
+    } else if (strcmp(c->name, "cgroup") == 0 && cgroups_are_whole()) {
+        check_works(f, "not the host's, but all of the host's cgroups are mounted");
     } else {
         check_lost(f, "not the host's");
         check_remedy(f, "%s", c->arg);
@@ -218,9 +247,13 @@ int doctor_own_cgroup(char *path, size_t size)
     if (!v2 || !file)
         return -ENOENT;
     while (!directory && fgets(line, sizeof(line), file)) {
+        _cleanup_free_ char *absolute = NULL;
+
         line[strcspn(line, "\n")] = '\0';
         if (strncmp(line, "0::", 3) == 0)
-            directory = cgroup_directory(v2, line + 3);
+            absolute = cgroup_absolute(v2, line + 3, strlen(line + 3));
+        if (absolute)
+            directory = cgroup_directory(v2, absolute);
     }
     if (!directory)
         return -ENOENT;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "base/record.h"
+#include "base/version.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -77,6 +78,10 @@ static int configure(const struct arguments *a, struct config *c, struct err *e)
         socket = getenv(PROTO_SOCKET_ENV);
     if (r == 0 && socket && *socket)
         r = config_set_socket(c, socket, e);
+    if (r == 0)
+        r = config_set_debuginfod(c, getenv("DEBUGINFOD_URLS"));
+    if (r == -ENOMEM)
+        err_set(e, ERR_FAILED, "out of memory");
     return r;
 }
 
@@ -95,13 +100,21 @@ static int check_rights(struct err *e)
     return -EPERM;
 }
 
+/* What is missing costs what doctor says, and no more. */
+static void look_at_rights(struct agent_setup *setup)
+{
+    if (jail_missing_caps(rights_wanted, setup->lacking, sizeof(setup->lacking)))
+        log_error("portholed lacks %s and does without; see porthole doctor for what that costs",
+                  setup->lacking);
+}
+
 /* In the agent's process: jails itself, waits for the others, serves. */
 static int agent_main(struct agent_setup *setup, pid_t parent, struct err *e)
 {
     const struct config *c = setup->config;
     struct monitor_start start;
+    size_t fd_count = CLIENT_PEER_COUNT, next = 0;
     int fds[CLIENT_PEER_COUNT];
-    size_t fd_count = CLIENT_PEER_COUNT;
     int keep[] = {setup->listen_fd, setup->kallsyms_fd, setup->modules_fd, setup->monitor_fd}, r;
 
     jail_close_fds(keep, ARRAY_SIZE(keep));
@@ -109,12 +122,11 @@ static int agent_main(struct agent_setup *setup, pid_t parent, struct err *e)
     if (r < 0)
         return r;
     r = (int)record_receive(setup->monitor_fd, &start, sizeof(start), fds, &fd_count, 0);
-    if (r != sizeof(start) || fd_count != CLIENT_PEER_COUNT)
+    if (r != sizeof(start))
         _exit(1); /* the monitor has said why */
-    setup->opener_fd = fds[CLIENT_OPENER];
-    setup->parser_fd = fds[CLIENT_PARSER];
-    setup->opener_pid = start.pids[CLIENT_OPENER];
-    setup->parser_pid = start.pids[CLIENT_PARSER];
+    for (size_t i = 0; i < CLIENT_PEER_COUNT; i++)
+        setup->helper_fds[i] = start.pids[i] && next < fd_count ? fds[next++] : -1;
+    memcpy(setup->helper_pids, start.pids, sizeof(start.pids));
     setup->monitor_pid = parent;
     return agent_run(setup);
 }
@@ -175,7 +187,7 @@ static int run(const struct config *c, bool verbose, struct err *e)
     if (r < 0)
         return err_set(e, ERR_FAILED, "cannot open '/dev/null': %s", strerror(-r));
     umask(022);
-    r = monitor_find_programs(monitor.program_fds, e);
+    r = monitor_find_programs(c, monitor.program_fds, e);
     if (r == 0)
         r = listen_open(c, &listener, e);
     if (r < 0)
@@ -183,9 +195,10 @@ static int run(const struct config *c, bool verbose, struct err *e)
     agent.listen_fd = listener.fd;
     monitor.notify_fd = notify_open();
     open_symbols(&agent);
+    look_at_rights(&agent);
     r = split(&agent, &monitor, e);
     if (r == 0)
-        r = rights_enter_monitor(e);
+        r = rights_enter_monitor(c, e);
     if (r < 0) {
         listen_close(&listener);
         return r;
@@ -208,7 +221,7 @@ int main(int argc, char **argv)
     if (r == 0 && arguments.help)
         return 0;
     if (r == 0 && arguments.version) {
-        printf("portholed %s\n", PORTHOLE_VERSION);
+        printf("portholed %s\n", porthole_version);
         return 0;
     }
     log_setup("portholed", arguments.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
@@ -216,6 +229,8 @@ int main(int argc, char **argv)
         r = configure(&arguments, &config, &e);
     if (r == 0)
         r = run(&config, arguments.verbose, &e);
+    if (r < 0)
+        err_set(&e, ERR_FAILED, "cannot start: %s", strerror(-r));
     if (e.code != ERR_NONE)
         log_error("%s%s%s", e.message, *e.remedy ? "; " : "", e.remedy);
     return r < 0 ? err_exit_status(e.code ? e.code : ERR_FAILED) : r;

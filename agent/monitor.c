@@ -27,7 +27,9 @@
 #define BUDGET 10
 #define BUDGET_REFILL_NS (6 * NS_PER_SEC)
 
-static const char *const names[CLIENT_PEER_COUNT] = {"opener", "parser"};
+static const char *const names[CLIENT_PEER_COUNT] = {"opener", "parser", "attacher", "fetcher"};
+static const char *const programs[CLIENT_PEER_COUNT] = {"porthole-opener", "porthole-parser",
+                                                        "porthole-attacher", "porthole-fetch"};
 
 struct helper {
     struct monitor *monitor;
@@ -61,8 +63,7 @@ static int open_program(const char *directory, const char *middle, const char *n
     char path[PATH_MAX];
     int fd, high;
 
-    if (snprintf(path, sizeof(path), "%s/%sporthole-%s", directory, middle, name) >=
-        (int)sizeof(path))
+    if (snprintf(path, sizeof(path), "%s/%s%s", directory, middle, name) >= (int)sizeof(path))
         return -ENAMETOOLONG;
     fd = open(path, O_PATH | O_CLOEXEC);
     if (fd < 0)
@@ -73,7 +74,15 @@ static int open_program(const char *directory, const char *middle, const char *n
     return high < 0 ? -errno : high;
 }
 
-int monitor_find_programs(int program_fds[CLIENT_PEER_COUNT], struct err *e)
+static bool is_wanted(const struct config *config, enum client_peer which)
+{
+    return which == CLIENT_ATTACHER  ? config->java
+           : which == CLIENT_FETCHER ? config->debuginfod_urls != NULL
+                                     : true;
+}
+
+int monitor_find_programs(const struct config *config, int program_fds[CLIENT_PEER_COUNT],
+                          struct err *e)
 {
     char directory[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", directory, sizeof(directory) - 1);
@@ -83,11 +92,14 @@ int monitor_find_programs(int program_fds[CLIENT_PEER_COUNT], struct err *e)
     directory[n] = '\0';
     *strrchr(directory, '/') = '\0';
     for (size_t i = 0; i < CLIENT_PEER_COUNT; i++) {
-        program_fds[i] = open_program(directory, "", names[i]);
+        program_fds[i] = -1;
+        if (!is_wanted(config, i))
+            continue;
+        program_fds[i] = open_program(directory, "", programs[i]);
         if (program_fds[i] < 0)
-            program_fds[i] = open_program(directory, "../libexec/porthole/", names[i]);
+            program_fds[i] = open_program(directory, "../libexec/porthole/", programs[i]);
         if (program_fds[i] < 0) {
-            err_set(e, ERR_FAILED, "no 'porthole-%s' in '%s' or '../libexec/porthole'", names[i],
+            err_set(e, ERR_FAILED, "no '%s' in '%s' or '../libexec/porthole'", programs[i],
                     directory);
             err_remedy(e, "install portholed with 'make install', or build it with 'make'");
             return -ENOENT;
@@ -99,16 +111,18 @@ int monitor_find_programs(int program_fds[CLIENT_PEER_COUNT], struct err *e)
 /* In the child: nothing but its socket, stderr and a word about it goes along. */
 static void run_program(const struct monitor_setup *setup, enum client_peer which, int socket_fd)
 {
-    const uint64_t uids[CLIENT_PEER_COUNT] = {setup->config->opener_uid, setup->config->parser_uid};
+    const uint64_t uids[CLIENT_PEER_COUNT] = {setup->config->opener_uid, setup->config->parser_uid,
+                                              setup->config->attacher_uid,
+                                              setup->config->fetcher_uid};
     int program = setup->program_fds[which], keep[] = {CHILD_SOCKET, program};
     static const char *const passed[] = {"JOURNAL_STREAM", "ASAN_OPTIONS", "UBSAN_OPTIONS"};
-    char name[32], uid[32], verbose[] = "--verbose";
-    char *environment[ARRAY_SIZE(passed) + 1] = {NULL};
+    char name[16], uid[32], verbose[] = "--verbose";
+    char *environment[ARRAY_SIZE(passed) + 2] = {NULL};
     char *argv[] = {name, uid, setup->verbose ? verbose : NULL, NULL};
     sigset_t none;
     size_t n = 0;
 
-    snprintf(name, sizeof(name), "porthole-%s", names[which]);
+    snprintf(name, sizeof(name), "%s", programs[which]);
     snprintf(uid, sizeof(uid), "--uid=%llu", (unsigned long long)uids[which]);
     for (size_t i = 0; i < ARRAY_SIZE(passed); i++) {
         const char *value = getenv(passed[i]);
@@ -116,6 +130,9 @@ static void run_program(const struct monitor_setup *setup, enum client_peer whic
         if (value && asprintf(&environment[n], "%s=%s", passed[i], value) > 0)
             n++;
     }
+    if (which == CLIENT_FETCHER &&
+        asprintf(&environment[n], "DEBUGINFOD_URLS=%s", setup->config->debuginfod_urls) < 0)
+        _exit(1);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (socket_fd == CHILD_SOCKET ? fcntl(socket_fd, F_SETFD, 0) < 0
@@ -321,34 +338,42 @@ static int set_up(struct monitor *m)
     return r;
 }
 
-/* Starts both and lets the agent go. */
+/* Starts them and lets the agent go. */
 static int start_all(struct monitor *m, struct err *e)
 {
     struct monitor_start start = {0};
-    int fds[CLIENT_PEER_COUNT] = {-1, -1}, r = 0;
+    int fds[CLIENT_PEER_COUNT], r = 0;
+    size_t count = 0, greeted = 0;
 
     for (size_t i = 0; r == 0 && i < CLIENT_PEER_COUNT; i++) {
-        fds[i] = start_helper(&m->helpers[i]);
-        if (fds[i] < 0)
-            r = err_set(e, ERR_FAILED, "cannot start the %s: %s", names[i], strerror(-fds[i]));
+        if (!is_wanted(m->setup->config, i))
+            continue;
+        r = start_helper(&m->helpers[i]);
+        if (r < 0)
+            err_set(e, ERR_FAILED, "cannot start the %s: %s", names[i], strerror(-r));
+        else
+            fds[count++] = r;
+        r = MIN(r, 0);
         start.pids[i] = m->helpers[i].pid;
     }
     for (size_t i = 0; r == 0 && i < CLIENT_PEER_COUNT; i++)
-        r = greet(&m->helpers[i], fds[i], e);
+        if (start.pids[i])
+            r = greet(&m->helpers[i], fds[greeted++], e);
     if (r == 0)
-        r = record_send(m->setup->agent_fd, &start, sizeof(start), fds, CLIENT_PEER_COUNT, 0);
+        r = record_send(m->setup->agent_fd, &start, sizeof(start), fds, count, 0);
     if (r == -EPIPE)
         r = 0; /* the agent died first: its exit status says more */
-    for (size_t i = 0; i < CLIENT_PEER_COUNT; i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
+    while (count)
+        close(fds[--count]);
     return r;
 }
 
 static void end_all(struct monitor *m)
 {
-    pid_t pids[] = {m->agent_pid, m->helpers[0].pid, m->helpers[1].pid};
+    pid_t pids[CLIENT_PEER_COUNT + 1] = {m->agent_pid};
 
+    for (size_t i = 0; i < CLIENT_PEER_COUNT; i++)
+        pids[i + 1] = m->helpers[i].pid;
     for (size_t i = 0; i < ARRAY_SIZE(pids); i++)
         if (pids[i] > 0)
             kill(pids[i], SIGKILL);

@@ -25,6 +25,12 @@ int perf_event_parse(const char *word, struct perf_event_name *ret, struct err *
  * insists and it is permitted. Returns the fd or -errno. */
 int perf_event_open(struct perf_event_attr *attr, int pid, int cpu, unsigned long flags);
 
+/* Whether kernel.perf_event_paranoid is 3, a level of Debian's and Ubuntu's kernels (Debian 12
+ * starts with it) at which CAP_PERFMON alone opens no event. */
+bool perf_event_wants_admin(void);
+#define PERF_EVENT_ADMIN_REMEDY \
+    "sysctl kernel.perf_event_paranoid=2, or give portholed CAP_SYS_ADMIN at its start"
+
 /* Opens an event for all processes of a CPU; returns the fd or -errno. cgroup_fd: -1, or the
  * directory of a v2 cgroup. */
 int perf_event_open_cpu(struct perf_event_attr *attr, int cpu, int cgroup_fd);

@@ -2,6 +2,7 @@
 /*
  * The `cpu` view: where the target's threads are whenever a perf event fires.
  */
+#include "agent/kernel_types.h"
 #include "agent/probe_maps.h"
 #include "bpf/cpu.skel.h"
 
@@ -71,14 +72,10 @@ static int load(struct cpu *c, const struct probe_setup *setup, struct err *e)
     struct probe_filter filter;
     int r;
 
-    r = probe_filter_init(setup->target, &filter, e);
+    r = probe_filter_init(setup, &filter, e);
     if (r < 0)
         return r;
-    c->bpf->rodata->filter_kind = filter.kind;
-    c->bpf->rodata->filter_cgroup = filter.cgroup;
-    c->bpf->rodata->filter_level = filter.level;
-    c->bpf->rodata->filter_subsystem = filter.subsystem;
-    c->bpf->rodata->filter_tgids = filter.tgids;
+    PROBE_SET_FILTER(c->bpf->rodata, &filter);
     c->bpf->rodata->per_thread = setup->per_thread;
     c->bpf->rodata->unwind_enabled = setup->unwind_rows_fd >= 0;
     r = probe_maps_use_unwind(c->bpf->maps.unwind_rows, c->bpf->maps.unwind_ranges,
@@ -87,7 +84,9 @@ static int load(struct cpu *c, const struct probe_setup *setup, struct err *e)
         return r;
     if (getrandom((void *)&c->bpf->rodata->stack_seed, 8, GRND_NONBLOCK) != 8)
         c->bpf->rodata->stack_seed = (uintptr_t)c;
-    probe_maps_size(c->bpf->maps.rows, c->bpf->maps.stacks, samples_expected(setup));
+    c->bpf->rodata->stack_max = setup->stack_max;
+    probe_maps_size(c->bpf->maps.rows, c->bpf->maps.stacks, c->bpf->maps.scratch,
+                    samples_expected(setup), setup->stack_max);
     bpf_program__set_autoload(c->bpf->progs.on_sched_process_fork, setup->unwind_rows_fd >= 0);
     bpf_program__set_autoload(c->bpf->progs.on_sched_process_exec, setup->unwind_rows_fd >= 0);
     bpf_program__set_autoload(c->bpf->progs.on_perf_event, !*setup->event.tracepoint);
@@ -99,6 +98,7 @@ static int load(struct cpu *c, const struct probe_setup *setup, struct err *e)
         err_remedy(e, "see porthole doctor for what this host lacks");
         return -EOPNOTSUPP;
     }
+    probe_tell_programs(setup, c->bpf->obj);
     probe_maps_init(&c->probe.maps, c->bpf->maps.rows, c->bpf->maps.stacks, c->bpf->maps.counters);
     if (setup->unwind_rows_fd >= 0) {
         c->probe.maps.ranges_fd = bpf_map__fd(c->bpf->maps.unwind_ranges);
@@ -142,20 +142,30 @@ static int open_events(struct cpu *c, struct err *e)
     return 0;
 }
 
+static int cpu_types(struct table *names)
+{
+    struct cpu_bpf *bpf = cpu_bpf__open();
+    int r = bpf ? kernel_types_add(names, bpf_object__btf(bpf->obj)) : -errno;
+
+    cpu_bpf__destroy(bpf);
+    return r;
+}
+
 /* A kernel whose verifier does not take the unwinder still walks by frame pointers. */
 static int open_object(struct cpu *c, const struct probe_setup *setup, struct err *e)
 {
+    LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = setup->types);
     struct probe_setup plain = *setup;
     int r;
 
-    c->bpf = cpu_bpf__open();
+    c->bpf = cpu_bpf__open_opts(&opts);
     r = c->bpf ? load(c, setup, e) : -errno;
     if (r == 0 || setup->unwind_rows_fd < 0 || !c->bpf)
         return r;
     cpu_bpf__destroy(c->bpf);
     *e = (struct err){0};
     plain.unwind_rows_fd = -1;
-    c->bpf = cpu_bpf__open();
+    c->bpf = cpu_bpf__open_opts(&opts);
     return c->bpf ? load(c, &plain, e) : -errno;
 }
 
@@ -264,9 +274,11 @@ static const char *const cpu_needs[] = {"kernel:btf",        "feature:read_kerne
 
 const struct probe_ops probe_cpu = {
     .view = "cpu",
+    .family = FAMILY_SAMPLES,
     .yields = YIELDS_STACKS,
     .unit = "samples",
     .needs = cpu_needs,
+    .types = cpu_types,
     .open = cpu_open,
     .start = cpu_start,
     .drain = cpu_drain,

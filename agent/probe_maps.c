@@ -10,15 +10,22 @@
 
 #define ROWS_MIN 1024u
 #define ROWS_MAX 16384u
+#define STACK_BYTES_MAX (32u << 20) /* of all stacks together */
 #define BATCH 256u
+#define PARTS_MAX 32u /* functions of one program */
 
-void probe_maps_size(struct bpf_map *rows, struct bpf_map *stacks, uint64_t samples)
+void probe_maps_size(struct bpf_map *rows, struct bpf_map *stacks, struct bpf_map *scratch,
+                     uint64_t samples, uint32_t stack_max)
 {
-    uint32_t max = (uint32_t)MIN(MAX(samples, (uint64_t)ROWS_MIN), (uint64_t)ROWS_MAX);
+    uint32_t bytes = (uint32_t)EVENT_STACK_BYTES(stack_max);
+    uint32_t most = MIN(ROWS_MAX, STACK_BYTES_MAX / bytes);
+    uint32_t max = (uint32_t)MIN(MAX(samples, (uint64_t)ROWS_MIN), (uint64_t)most);
 
     bpf_map__set_max_entries(rows, max);
     /* A sample has a user and a kernel part, and many samples share one of them. */
-    bpf_map__set_max_entries(stacks, MIN(max * 2, ROWS_MAX));
+    bpf_map__set_max_entries(stacks, MIN(max * 2, most));
+    bpf_map__set_value_size(stacks, bytes);
+    bpf_map__set_value_size(scratch, bytes);
 }
 
 void probe_maps_init(struct probe_maps *m, struct bpf_map *rows, struct bpf_map *stacks,
@@ -29,9 +36,30 @@ void probe_maps_init(struct probe_maps *m, struct bpf_map *rows, struct bpf_map 
         .stacks_fd = bpf_map__fd(stacks),
         .counters_fd = bpf_map__fd(counters),
         .rows_max = bpf_map__max_entries(rows),
+        .stack_bytes = bpf_map__value_size(stacks),
         .ranges_fd = -1,
         .processes_fd = -1,
+        .wakers_fd = -1,
+        .chains_fd = -1,
     };
+}
+
+void probe_tell_programs(const struct probe_setup *setup, struct bpf_object *object)
+{
+    struct bpf_program *program;
+
+    bpf_object__for_each_program(program, object)
+    {
+        uint8_t tags[PARTS_MAX][BPF_TAG_SIZE] = {0};
+        struct bpf_prog_info info = {.nr_prog_tags = PARTS_MAX, .prog_tags = (uintptr_t)tags};
+        uint32_t size = sizeof(info);
+        int fd = bpf_program__fd(program);
+
+        if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) < 0)
+            continue;
+        for (uint32_t i = 0; i < MIN(info.nr_prog_tags, PARTS_MAX); i++)
+            setup->loaded(setup->loaded_data, tags[i]);
+    }
 }
 
 int probe_maps_use_unwind(struct bpf_map *rows, struct bpf_map *ranges, struct bpf_map *processes,
@@ -111,7 +139,29 @@ void probe_maps_clear(const struct probe_maps *m)
 
 bool probe_stack(const struct probe *p, uint64_t key, struct event_stack *ret)
 {
-    return bpf_map_lookup_elem(p->maps.stacks_fd, &key, ret) == 0 && ret->depth <= EVENT_STACK_MAX;
+    return bpf_map_lookup_elem(p->maps.stacks_fd, &key, ret) == 0 &&
+           EVENT_STACK_BYTES(ret->depth) <= p->maps.stack_bytes;
+}
+
+/* 0: never. */
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a && (!b || a < b) ? a : b;
+}
+
+unsigned probe_wakers(const struct probe *p, uint64_t key, struct event_waker ret[EVENT_CHAIN_MAX])
+{
+    struct event_chain chain = {.wakers = {key}};
+    unsigned n = 0;
+
+    if (p->maps.wakers_fd < 0 || !key)
+        return 0;
+    if (p->maps.chains_fd >= 0 && bpf_map_lookup_elem(p->maps.chains_fd, &key, &chain) < 0)
+        return 0;
+    while (n < EVENT_CHAIN_MAX && chain.wakers[n] &&
+           bpf_map_lookup_elem(p->maps.wakers_fd, &chain.wakers[n], &ret[n]) == 0)
+        n++;
+    return n;
 }
 
 int probe_counters(const struct probe *p, struct event_counters *ret)
@@ -132,19 +182,43 @@ int probe_counters(const struct probe *p, struct event_counters *ret)
         ret->taken += each[i].taken;
         ret->runs += each[i].runs;
         ret->run_ns += each[i].run_ns;
+        ret->unwind_ns += each[i].unwind_ns;
+        ret->left_out += each[i].left_out;
+        ret->no_room += each[i].no_room;
+        ret->drawn += each[i].drawn;
+        ret->owing += each[i].owing;
         for (int l = 0; l < EVENT_LOST_COUNT; l++)
             ret->lost[l] += each[i].lost[l];
-        if (each[i].first_ns && (!ret->first_ns || each[i].first_ns < ret->first_ns))
-            ret->first_ns = each[i].first_ns;
+        ret->first_ns = earlier(ret->first_ns, each[i].first_ns);
+        ret->first_whole_ns = earlier(ret->first_whole_ns, each[i].first_whole_ns);
     }
     free(each);
     return r;
 }
 
-/* The running kernel's number of a v1 subsystem: enum cgroup_subsys_id differs between builds. */
-static int subsystem_index(const char *name)
+int probe_count_more(const struct probe *p, const struct event_key *key,
+                     const struct event_value *value, uint64_t amount)
 {
-    struct btf *btf = btf__load_vmlinux_btf();
+    int cpus = libbpf_num_possible_cpus(), r;
+    struct event_counters *each = cpus < 0 ? NULL : calloc((size_t)cpus, sizeof(*each));
+    uint32_t zero = 0;
+
+    if (!each)
+        return -ENOMEM;
+    r = bpf_map_lookup_elem(p->maps.counters_fd, &zero, each);
+    each[0].taken += amount;
+    if (bpf_map_update_elem(p->maps.rows_fd, key, value, BPF_ANY) < 0)
+        each[0].lost[EVENT_LOST_KEYS_FULL] += amount;
+    if (r == 0)
+        r = bpf_map_update_elem(p->maps.counters_fd, &zero, each, BPF_ANY);
+    free(each);
+    return r;
+}
+
+/* The running kernel's number of a v1 subsystem: enum cgroup_subsys_id differs between builds. */
+static int subsystem_index(const char *types, const char *name)
+{
+    struct btf *btf = types ? btf__parse(types, NULL) : btf__load_vmlinux_btf();
     const struct btf_type *t;
     const struct btf_enum *values;
     char want[32];
@@ -163,8 +237,9 @@ static int subsystem_index(const char *name)
     return r;
 }
 
-int probe_filter_init(const struct target *t, struct probe_filter *ret, struct err *e)
+int probe_filter_init(const struct probe_setup *setup, struct probe_filter *ret, struct err *e)
 {
+    const struct target *t = setup->target;
     int index;
 
     *ret = (struct probe_filter){
@@ -177,7 +252,7 @@ int probe_filter_init(const struct target *t, struct probe_filter *ret, struct e
         ret->kind = EVENT_FILTER_CGROUP_V2;
     if (t->kind != TARGET_CGROUP_V1)
         return 0;
-    index = subsystem_index(t->v1_subsystem);
+    index = subsystem_index(setup->types, t->v1_subsystem);
     if (index < 0 || index > 15) {
         err_set(e, ERR_UNSUPPORTED,
                 "this kernel does not tell how to filter by the cgroup "

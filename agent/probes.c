@@ -3,11 +3,12 @@
 
 #include <string.h>
 
-extern const struct probe_ops probe_cpu;
+extern const struct probe_ops probe_cpu, probe_offcpu, probe_switches, probe_runq, probe_wakeup,
+    probe_offwake, probe_chain, probe_hotcold, probe_states, probe_block, probe_tcp;
 
 const struct probe_ops *const probe_table[] = {
-    &probe_cpu,
-    NULL,
+    &probe_cpu,   &probe_offcpu,  &probe_switches, &probe_runq,  &probe_wakeup, &probe_offwake,
+    &probe_chain, &probe_hotcold, &probe_states,   &probe_block, &probe_tcp,    NULL,
 };
 
 const struct probe_ops *probe_find(const char *view)

@@ -9,6 +9,8 @@
 #pragma once
 
 #include "agent/probe.h"
+#include "agent/shape.h"
+#include "base/buf.h"
 #include "base/table.h"
 #include "nsresolve/resolve.h"
 
@@ -23,16 +25,26 @@ enum profile_lost {
 struct profile_setup {
     struct scene *scene; /* borrowed */
     bool per_process, per_thread;
-    size_t memory_max; /* bytes of stacks and rows */
+    bool labels;         /* rows of several parts (enum event_part): each stack says which */
+    bool wakers_upright; /* wakers stand by themselves, instead of upside down on a stack */
+    uint32_t stack_max;  /* frames of a user stack that were asked for */
+    size_t memory_max;   /* bytes of stacks and rows */
 
     /* The container of a sample, when the target spans several; NULL: nobody's. May be NULL. */
     const char *(*container_of)(void *data, uint32_t tgid, uint64_t cgroup_id);
+
+    /* Appends who a waker is, as people call it: for those that do not belong to the target.
+     * Returns 0, or -EAGAIN when that is not known yet and may wait. */
+    int (*waker_name)(void *data, const struct event_waker *waker, bool may_wait, struct buf *out);
     void *data;
 };
 
 int profile_new(const struct profile_setup *setup, struct profile **ret);
 void profile_free(struct profile *p);
 DEFINE_FREEP(struct profile, profile_free)
+
+/* A drain begins: what its rows say is true of this time or later. */
+void profile_draining(struct profile *p, uint64_t time_ns);
 
 /* Takes a row's count as it stands now; reads its stacks from the probe when they are new. */
 int profile_row(struct profile *p, struct probe *probe, const struct event_key *key,
@@ -42,11 +54,9 @@ int profile_row(struct profile *p, struct probe *probe, const struct event_key *
  * forgotten here, too, so that long captures stay small. */
 void profile_rows_forgotten(struct profile *p);
 
-/* Locates what came since the last time. last: also rows whose processes are not known by now. */
+/* Locates what came since the last time. last: also rows whose processes are not known by now, and
+ * those that wait for names. */
 void profile_locate(struct profile *p, bool last);
-
-/* How whole the stacks are. */
-enum profile_shape { SHAPE_WHOLE, SHAPE_TRUNCATED, SHAPE_BROKEN, SHAPE_COUNT };
 
 /* A stack of the result: frames by id, outermost first. Borrowed from the profile. */
 struct profile_stack {
@@ -54,10 +64,10 @@ struct profile_stack {
     const char *comm;                    /* NUL-terminated */
     const char *container;               /* or NULL */
     uint32_t tgid, tid, ns_tgid, ns_tid; /* 0 unless asked for */
-    enum profile_shape shape;
-    uint32_t by_tables; /* walked by unwind tables; 0: by frame pointers alone */
-    uint32_t frame_count;
-    uint32_t padding; /* none: stacks are compared as bytes */
+    enum shape shape;
+    enum shape_cause cause;
+    uint32_t by_tables;   /* walked by unwind tables; 0: by frame pointers alone */
+    uint32_t frame_count; /* no padding before: stacks are compared as bytes */
     uint32_t frames[];
 };
 
@@ -66,6 +76,9 @@ int profile_finish(struct profile *p);
 
 /* After profile_finish(), in a stable order. Start with *cursor = 0; NULL at the end. */
 const struct profile_stack *profile_next(const struct profile *p, size_t *cursor);
+
+/* As it was given to profile_new(). */
+const struct profile_setup *profile_get_setup(const struct profile *p);
 
 uint64_t profile_shown(const struct profile *p); /* sum of the values */
 uint64_t profile_lost(const struct profile *p, enum profile_lost cause);

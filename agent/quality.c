@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/quality.h"
 
+#include "agent/inlined.h"
 #include "base/buf.h"
 #include "base/table.h"
 #include "base/text.h"
@@ -19,18 +20,19 @@ struct unnamed {
 struct quality {
     struct quality_setup setup;
     uint64_t by_source[SOURCE_COUNT];
-    uint64_t shapes[SHAPE_COUNT];
+    uint64_t shapes[SHAPE_COUNT], causes[CAUSE_COUNT];
     uint64_t by_tables; /* stacks */
-    uint64_t frames, unnamed_frames;
+    uint64_t frames, unnamed_frames, jit_versions_missed;
     struct table *unnamed;
+    struct inlined *inlined;
 };
 
 int quality_new(const struct quality_setup *setup, struct quality **ret)
 {
     struct quality *q = calloc(1, sizeof(*q));
 
-    if (!q || table_new(&q->unnamed, free) < 0) {
-        free(q);
+    if (!q || table_new(&q->unnamed, free) < 0 || inlined_new(&q->inlined) < 0) {
+        quality_free(q);
         return -ENOMEM;
     }
     q->setup = *setup;
@@ -43,6 +45,7 @@ void quality_free(struct quality *q)
     if (!q)
         return;
     table_free(q->unnamed);
+    inlined_free(q->inlined);
     free(q);
 }
 
@@ -55,6 +58,8 @@ static void add_unnamed(struct quality *q, const struct frame *f, uint64_t value
     struct unnamed *u = table_get(q->unnamed, &key, sizeof(key));
 
     q->unnamed_frames += value;
+    if (f->reason == REASON_JIT_MOVED)
+        q->jit_versions_missed += value;
     if (!u) {
         u = calloc(1, sizeof(*u));
         if (!u || table_put(q->unnamed, &key, sizeof(key), u) < 0) {
@@ -69,15 +74,19 @@ static void add_unnamed(struct quality *q, const struct frame *f, uint64_t value
 void quality_add(struct quality *q, const struct scene *scene, const struct profile_stack *s)
 {
     q->shapes[s->shape] += s->value;
+    q->causes[s->cause] += s->value;
     if (s->by_tables)
         q->by_tables += s->value;
     for (uint32_t i = 0; i < s->frame_count; i++) {
         const struct frame *f = scene_frame_by_id(scene, s->frames[i]);
 
+        if (f->source == SOURCE_LABEL)
+            continue;
         q->frames += s->value;
         q->by_source[f->source] += s->value;
         if (f->source == SOURCE_NONE)
             add_unnamed(q, f, s->value);
+        inlined_add(q->inlined, f, s->value);
     }
 }
 
@@ -92,10 +101,15 @@ static uint64_t accounted(const struct quality *q, const struct profile *p)
     return sum;
 }
 
+static uint64_t shown(const struct quality *q, const struct profile *p)
+{
+    return q->setup.yields_records ? q->setup.records_shown : profile_shown(p);
+}
+
 /* Counts of rows that we had no memory for never reached the profile. */
 static uint64_t unaccounted(const struct quality *q, const struct profile *p)
 {
-    uint64_t known = profile_shown(p) + accounted(q, p);
+    uint64_t known = shown(q, p) + accounted(q, p);
 
     return q->setup.counters.taken > known ? q->setup.counters.taken - known : 0;
 }
@@ -114,6 +128,8 @@ static void write_lost(const struct quality *q, const struct profile *p, struct 
         {"row-map-full", q->setup.counters.lost[EVENT_LOST_KEYS_FULL]},
         {"stack-map-full", q->setup.counters.lost[EVENT_LOST_STACKS_FULL]},
         {"map-busy", q->setup.counters.lost[EVENT_LOST_BUSY]},
+        {"ring-full", q->setup.counters.lost[EVENT_LOST_RING_FULL]},
+        {"open-map-full", q->setup.counters.lost[EVENT_LOST_OPEN_FULL]},
         {"stack-gone", profile_lost(p, PROFILE_LOST_STACK)},
         {"agent-memory", profile_lost(p, PROFILE_LOST_MEMORY) + unaccounted(q, p)},
     };
@@ -128,6 +144,26 @@ static void write_lost(const struct quality *q, const struct profile *p, struct 
         first = false;
     }
     buf_addc(out, '}');
+}
+
+static void write_stacks(const struct quality *q, struct buf *out)
+{
+    bool first = true;
+
+    buf_addf(out,
+             ",\"stacks\":{\"whole\":%llu,\"truncated\":%llu,\"broken\":%llu,\"by_tables\":%llu,"
+             "\"broken_by\":{",
+             (unsigned long long)q->shapes[SHAPE_WHOLE],
+             (unsigned long long)q->shapes[SHAPE_TRUNCATED],
+             (unsigned long long)q->shapes[SHAPE_BROKEN], (unsigned long long)q->by_tables);
+    for (int i = CAUSE_NONE + 1; i < CAUSE_COUNT; i++) {
+        if (!q->causes[i])
+            continue;
+        buf_addf(out, "%s\"%s\":%llu", first ? "" : ",", shape_cause_name(i),
+                 (unsigned long long)q->causes[i]);
+        first = false;
+    }
+    buf_adds(out, "}}");
 }
 
 static int by_frames(const void *a, const void *b)
@@ -185,11 +221,52 @@ static void write_unnamed(const struct quality *q, struct buf *out)
 static void write_remarks(const struct quality *q, struct buf *out)
 {
     buf_adds(out, ",\"remarks\":[");
-    for (size_t i = 0; i < ARRAY_SIZE(q->setup.remarks) && q->setup.remarks[i]; i++) {
+    for (size_t i = 0; i < q->setup.remarks->count; i++) {
         buf_adds(out, i ? "," : "");
-        text_add_json(out, q->setup.remarks[i]);
+        text_add_json(out, q->setup.remarks->items[i]);
     }
     buf_addc(out, ']');
+}
+
+/* wall = on_cpu + runnable + throttled + blocked, or the counting has missed something. */
+static void write_times(const struct quality *q, struct buf *out)
+{
+    const struct event_times *t;
+    const struct {
+        const char *name;
+        enum event_state state;
+    } states[] = {{"on_cpu", EVENT_ON_CPU},
+                  {"runnable", EVENT_RUNNABLE},
+                  {"throttled", EVENT_THROTTLED},
+                  {"blocked", EVENT_BLOCKED}};
+
+    if (!q->setup.states)
+        return;
+    t = states_total(q->setup.states);
+    buf_addf(out, ",\"times\":{\"threads\":%llu,\"wall_us\":%llu", (unsigned long long)t->threads,
+             (unsigned long long)t->wall_ns / 1000);
+    for (size_t i = 0; i < ARRAY_SIZE(states); i++)
+        buf_addf(out, ",\"%s_us\":%llu", states[i].name,
+                 (unsigned long long)t->time_ns[states[i].state] / 1000);
+    buf_addf(out,
+             ",\"unclassed_us\":%llu,\"voluntary\":%llu,\"involuntary\":%llu,"
+             "\"left_out_us\":%llu,\"no_room\":%llu}",
+             (unsigned long long)states_unclassed_us(q->setup.states),
+             (unsigned long long)t->voluntary, (unsigned long long)t->involuntary,
+             (unsigned long long)q->setup.counters.left_out,
+             (unsigned long long)q->setup.counters.no_room);
+}
+
+static void write_overhead(const struct quality *q, struct buf *out)
+{
+    const struct event_counters *n = &q->setup.counters;
+
+    if (q->setup.overhead_percent < 0)
+        return;
+    buf_addf(out,
+             ",\"overhead\":{\"max_percent\":%llu,\"percent\":%.2f,\"waits\":%llu,\"drawn\":%llu}",
+             (unsigned long long)q->setup.overhead_max, q->setup.overhead_percent,
+             (unsigned long long)(n->drawn + n->owing), (unsigned long long)n->drawn);
 }
 
 void quality_write(const struct quality *q, const struct profile *p, struct buf *out)
@@ -197,26 +274,37 @@ void quality_write(const struct quality *q, const struct profile *p, struct buf 
     const struct quality_setup *s = &q->setup;
 
     buf_addf(out, "{\"type\":\"quality\",\"taken\":%llu,\"shown\":%llu",
-             (unsigned long long)s->counters.taken, (unsigned long long)profile_shown(p));
+             (unsigned long long)s->counters.taken, (unsigned long long)shown(q, p));
     write_lost(q, p, out);
     buf_addf(out, ",\"frames\":{\"total\":%llu,\"by_source\":{", (unsigned long long)q->frames);
-    for (int i = SOURCE_NONE + 1; i < SOURCE_COUNT; i++)
+    for (int i = SOURCE_NONE + 1; i < SOURCE_LABEL; i++)
         buf_addf(out, "%s\"%s\":%llu", i > 1 ? "," : "", frame_source_name(i),
                  (unsigned long long)q->by_source[i]);
-    buf_addf(out, "},\"unnamed\":%llu}", (unsigned long long)q->unnamed_frames);
+    buf_addf(out, "},\"unnamed\":%llu,\"jit_versions_missed\":%llu}",
+             (unsigned long long)q->unnamed_frames, (unsigned long long)q->jit_versions_missed);
     write_unnamed(q, out);
-    buf_addf(
-        out, ",\"stacks\":{\"whole\":%llu,\"truncated\":%llu,\"broken\":%llu,\"by_tables\":%llu}",
-        (unsigned long long)q->shapes[SHAPE_WHOLE], (unsigned long long)q->shapes[SHAPE_TRUNCATED],
-        (unsigned long long)q->shapes[SHAPE_BROKEN], (unsigned long long)q->by_tables);
+    inlined_write(q->inlined, out);
+    write_stacks(q, out);
     if (s->first_sample_ns)
         buf_addf(out, ",\"first_sample_us\":%llu", (unsigned long long)s->first_sample_ns / 1000);
+    if (s->first_whole_ns)
+        buf_addf(out, ",\"first_whole_us\":%llu", (unsigned long long)s->first_whole_ns / 1000);
     buf_addf(out, ",\"sideband_lost\":%llu", (unsigned long long)s->sideband_lost);
     buf_addf(out,
              ",\"cost\":{\"agent_cpu_us\":%llu,\"children_cpu_us\":%llu,\"bpf_run_us\":%llu,"
-             "\"bpf_runs\":%llu}",
+             "\"unwind_us\":%llu,\"bpf_runs\":%llu}",
              (unsigned long long)s->cost.agent_us, (unsigned long long)s->cost.children_us,
-             (unsigned long long)s->counters.run_ns / 1000, (unsigned long long)s->counters.runs);
+             (unsigned long long)s->counters.run_ns / 1000,
+             (unsigned long long)s->counters.unwind_ns / 1000,
+             (unsigned long long)s->counters.runs);
+    if (s->attached) {
+        buf_adds(out, ",\"java\":");
+        remarks_write_attached(s->attached, out);
+    }
+    write_times(q, out);
+    write_overhead(q, out);
+    if (s->records_ops && s->records_ops->quality)
+        s->records_ops->quality(s->records, out);
     write_remarks(q, out);
     buf_adds(out, "}\n");
 }

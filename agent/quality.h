@@ -7,15 +7,26 @@
 
 #include "agent/cost.h"
 #include "agent/profile.h"
+#include "agent/records.h"
+#include "agent/remarks.h"
+#include "agent/states.h"
 
 struct quality;
 
 struct quality_setup {
     struct event_counters counters;
-    struct cost cost;         /* of this capture */
-    uint64_t first_sample_ns; /* after the request; 0: none */
+    struct cost cost;                         /* of this capture */
+    uint64_t first_sample_ns, first_whole_ns; /* after the request; 0: none */
     uint64_t sideband_lost;
-    const char *remarks[8]; /* NULL-terminated */
+    const struct remarks *remarks; /* borrowed */
+    struct scene *attached;        /* whose JVMs were to be asked; NULL: nobody asked for that */
+    double overhead_percent;       /* negative: no budget */
+    uint64_t overhead_max;
+    bool yields_records;
+    uint64_t records_shown;        /* what of taken the records hold, when it yields them */
+    const struct records *records; /* of a view of I/O, with what they are; NULL: none */
+    const struct records_ops *records_ops;
+    const struct states *states; /* threads' time; NULL where it is not followed */
 };
 
 int quality_new(const struct quality_setup *setup, struct quality **ret);

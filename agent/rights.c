@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/rights.h"
 
+#include "agent/perf_event.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -16,11 +19,12 @@
 #define OPENER_CAPS CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_CHECKPOINT_RESTORE
 #define AGENT_CAPS CAP_BPF, CAP_PERFMON
 
-const int rights_needed[] = {MONITOR_CAPS, OPENER_CAPS, AGENT_CAPS, JAIL_CAPS_END};
+const int rights_needed[] = {MONITOR_CAPS, JAIL_CAPS_END};
+const int rights_wanted[] = {OPENER_CAPS, AGENT_CAPS, JAIL_CAPS_END};
 
 /* ---- the agent ---- */
 
-static const int agent_effective[] = {AGENT_CAPS, JAIL_CAPS_END};
+static const int agent_caps[] = {AGENT_CAPS, JAIL_CAPS_END};
 
 static const struct jail_limit agent_limits[] = {
     {RLIMIT_CORE, 0},
@@ -58,16 +62,6 @@ static const struct jail_rule agent_rules[] = {
     JAIL_END,
 };
 
-/* Debian's and Ubuntu's kernels know a level 3 (Debian 12's default), at which CAP_PERFMON alone
- * opens no perf event. */
-static bool perf_wants_admin(void)
-{
-    _cleanup_fclose_ FILE *f = fopen("/proc/sys/kernel/perf_event_paranoid", "re");
-    int level;
-
-    return f && fscanf(f, "%d", &level) == 1 && level > 2;
-}
-
 static bool have(int capability)
 {
     const int list[] = {capability, JAIL_CAPS_END};
@@ -82,24 +76,26 @@ static void fill_permitted(int permitted[5])
 {
     int n = 0;
 
-    permitted[n++] = CAP_BPF;
-    permitted[n++] = CAP_PERFMON;
+    if (have(CAP_BPF))
+        permitted[n++] = CAP_BPF;
+    if (have(CAP_PERFMON))
+        permitted[n++] = CAP_PERFMON;
     if (have(CAP_IPC_LOCK))
         permitted[n++] = CAP_IPC_LOCK;
-    if (perf_wants_admin() && have(CAP_SYS_ADMIN))
+    if (perf_event_wants_admin() && have(CAP_SYS_ADMIN))
         permitted[n++] = CAP_SYS_ADMIN;
     permitted[n] = JAIL_CAPS_END;
 }
 
 int rights_enter_agent(uid_t uid, gid_t gid, pid_t parent, struct err *e)
 {
-    int permitted[5];
+    int permitted[5], effective[ARRAY_SIZE(agent_caps)];
     const struct jail jail = {
         .who = "the agent",
         .uid = uid,
         .gid = gid,
         .permitted = permitted,
-        .effective = agent_effective,
+        .effective = jail_held_caps(agent_caps, effective),
         .limits = agent_limits,
         .limit_count = ARRAY_SIZE(agent_limits),
         .parent = parent,
@@ -138,18 +134,65 @@ static const struct jail_rule monitor_rules[] = {
     JAIL_END,
 };
 
-int rights_enter_monitor(struct err *e)
+/* What the attacher's work needs, of which the monitor does nothing. */
+static const struct jail_rule attacher_rules[] = {
+    JAIL_ALLOW("connect getsockopt recvfrom sendto"),
+    JAIL_ALLOW_IF("socket", 0, ~0ull, AF_UNIX),
+    JAIL_ALLOW_IF("pidfd_send_signal", 1, ~0ull, SIGQUIT),
+    JAIL_ALLOW_IF("pidfd_send_signal", 1, ~0ull, 0),
+    JAIL_END,
+};
+
+/* Likewise the fetcher's. */
+static const struct jail_rule fetcher_rules[] = {
+    JAIL_ALLOW_IF("socket", 0, ~0ull, AF_INET),
+    JAIL_ALLOW_IF("socket", 0, ~0ull, AF_INET6),
+    JAIL_ALLOW_IF("socket", 0, ~0ull, AF_NETLINK),
+    JAIL_ALLOW("connect bind sendto sendmmsg recvfrom getsockopt setsockopt getsockname"),
+    JAIL_ALLOW("getpeername pipe pipe2 eventfd2 readv getrusage times sched_getaffinity"),
+    JAIL_FAIL("clone3", ENOSYS),
+    JAIL_END,
+};
+
+/* It is to be told no where it tries; with an attacher it is its own rules that do that. */
+static const struct jail_rule no_unix_rules[] = {
+    {.names = "socket",
+     .error = EAFNOSUPPORT,
+     .when[0] = {.argument = 0, .mask = ~0ull, .value = AF_UNIX}},
+    JAIL_END,
+};
+
+/* Appends a list to a list that has room for it. */
+static void add_rules(struct jail_rule *to, const struct jail_rule *from)
 {
+    while (to->names)
+        to++;
+    while (from->names)
+        *to++ = *from++;
+}
+
+int rights_enter_monitor(const struct config *config, struct err *e)
+{
+    int permitted[ARRAY_SIZE(monitor_permitted)];
+    struct jail_rule rules[ARRAY_SIZE(monitor_rules) + ARRAY_SIZE(attacher_rules) +
+                           ARRAY_SIZE(fetcher_rules) + ARRAY_SIZE(no_unix_rules)] = {{0}};
     const struct jail jail = {
         .who = "the monitor",
         .uid = JAIL_SAME_ID,
-        .permitted = monitor_permitted,
+        .permitted = jail_held_caps(monitor_permitted, permitted),
         .effective = monitor_effective,
         .children_exec = true,
         .limits = monitor_limits,
         .limit_count = ARRAY_SIZE(monitor_limits),
-        .rules = monitor_rules,
+        .rules = rules,
     };
 
+    add_rules(rules, monitor_rules);
+    if (config->java)
+        add_rules(rules, attacher_rules);
+    if (config->debuginfod_urls)
+        add_rules(rules, fetcher_rules);
+    if (config->debuginfod_urls && !config->java)
+        add_rules(rules, no_unix_rules);
     return jail_enter(&jail, e);
 }

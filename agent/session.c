@@ -5,6 +5,7 @@
 #include "agent/proto.h"
 #include "agent/request.h"
 #include "base/text.h"
+#include "base/version.h"
 
 #include <errno.h>
 #include <string.h>
@@ -126,6 +127,9 @@ static void write_error(struct session *s, const struct err *e)
     text_add_json(&s->out, e->message);
     buf_adds(&s->out, ",\"remedy\":");
     text_add_json(&s->out, e->remedy);
+    buf_addf(&s->out, ",\"porthole\":%d,\"porthole_min\":%d,\"version\":", PROTO_VERSION,
+             PROTO_VERSION_MIN);
+    text_add_json(&s->out, porthole_version);
     buf_adds(&s->out, "}\n");
     s->asked = true;
     s->finishing = true;

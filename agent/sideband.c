@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define RING_PAGES 64u /* a power of two: 256 KiB on most machines */
+#define KSYMBOL_PAGES 8u
 #define LOOK_NS (20 * NS_PER_MS)
 #define HELD_BYTES_MAX (32u << 20)
 #define RECORD_ROOM 8192u /* more than the largest record that we ask for: MMAP2 with its path */
@@ -23,6 +24,8 @@
 struct ring {
     struct sideband *sideband;
     int fd;
+    size_t size;                       /* of the ring, a power of two */
+    bool of_ksymbols;                  /* nothing else is in it */
     struct perf_event_mmap_page *page; /* followed by the ring */
     struct source *source;
 };
@@ -32,9 +35,10 @@ struct sideband {
     void *data;
     bool narrow;
     struct source *look; /* timer of a prompt one */
-    size_t page_size, ring_size;
+    size_t page_size;
     struct ring *rings;
     int ring_count;
+    bool has_ksymbols, missed_ksymbols;
     struct buf held; /* records, as struct record, not fed yet */
     size_t *order;   /* offsets into held, sorted by time */
     size_t held_count, order_allocated;
@@ -70,6 +74,14 @@ struct body_task {
     uint32_t pid, ppid, tid, ptid;
 };
 
+struct body_ksymbol {
+    struct perf_event_header header;
+    uint64_t addr;
+    uint32_t len;
+    uint16_t type, flags;
+    char name[];
+};
+
 struct body_lost {
     struct perf_event_header header;
     uint64_t id, lost;
@@ -101,18 +113,22 @@ static void on_look(void *data)
         sb->full(sb->data);
 }
 
+static void close_ring(struct sideband *sb, struct ring *r)
+{
+    source_free(r->source);
+    if (r->page)
+        munmap(r->page, sb->page_size + r->size);
+    if (r->fd >= 0)
+        close(r->fd);
+}
+
 void sideband_free(struct sideband *sb)
 {
     if (!sb)
         return;
     source_free(sb->look);
-    for (int i = 0; i < sb->ring_count; i++) {
-        source_free(sb->rings[i].source);
-        if (sb->rings[i].page)
-            munmap(sb->rings[i].page, sb->page_size + sb->ring_size);
-        if (sb->rings[i].fd >= 0)
-            close(sb->rings[i].fd);
-    }
+    for (int i = 0; i < sb->ring_count; i++)
+        close_ring(sb, &sb->rings[i]);
     free(sb->rings);
     free(sb->order);
     buf_free(&sb->held);
@@ -122,6 +138,11 @@ void sideband_free(struct sideband *sb)
 bool sideband_is_narrow(const struct sideband *sb)
 {
     return sb->narrow;
+}
+
+bool sideband_has_ksymbols(const struct sideband *sb)
+{
+    return sb->has_ksymbols;
 }
 
 uint64_t sideband_lost(const struct sideband *sb)
@@ -137,15 +158,16 @@ static int open_ring(struct sideband *sb, struct loop *loop, struct ring *r, int
         .config = PERF_COUNT_SW_DUMMY,
         .sample_type = PERF_SAMPLE_TIME,
         .sample_id_all = 1,
-        .mmap = 1,
-        .mmap2 = 1,
-        .comm = 1,
-        .comm_exec = 1,
-        .task = 1,
+        .mmap = !r->of_ksymbols,
+        .mmap2 = !r->of_ksymbols,
+        .comm = !r->of_ksymbols,
+        .comm_exec = !r->of_ksymbols,
+        .task = !r->of_ksymbols,
+        .ksymbol = r->of_ksymbols,
         .use_clockid = 1,
         .clockid = CLOCK_MONOTONIC,
         .watermark = 1,
-        .wakeup_watermark = (uint32_t)(sb->ring_size / 4),
+        .wakeup_watermark = (uint32_t)(r->size / 4),
     };
     void *page;
 
@@ -154,7 +176,7 @@ static int open_ring(struct sideband *sb, struct loop *loop, struct ring *r, int
     if (r->fd < 0)
         return r->fd;
     jail_raise(CAP_IPC_LOCK);
-    page = mmap(NULL, sb->page_size + sb->ring_size, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
+    page = mmap(NULL, sb->page_size + r->size, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
     jail_lower(CAP_IPC_LOCK);
     if (page == MAP_FAILED)
         return -errno;
@@ -162,17 +184,23 @@ static int open_ring(struct sideband *sb, struct loop *loop, struct ring *r, int
     return loop_add_fd(loop, r->fd, EPOLLIN, on_ring, r, &r->source);
 }
 
+/* One more ring on each CPU, or as many as can be had. */
 static int open_rings(struct sideband *sb, struct loop *loop, const int *cpus, int count,
-                      int cgroup_fd)
+                      int cgroup_fd, bool of_ksymbols)
 {
-    int r;
+    size_t pages = of_ksymbols ? KSYMBOL_PAGES : RING_PAGES;
 
     for (int i = 0; i < count; i++) {
-        sb->ring_count = i + 1;
-        sb->rings[i].fd = -1;
-        r = open_ring(sb, loop, &sb->rings[i], cpus[i], cgroup_fd);
-        if (r < 0)
+        struct ring *ring = &sb->rings[sb->ring_count];
+        int r;
+
+        *ring = (struct ring){.fd = -1, .of_ksymbols = of_ksymbols, .size = pages * sb->page_size};
+        r = open_ring(sb, loop, ring, cpus[i], cgroup_fd);
+        if (r < 0) {
+            close_ring(sb, ring);
             return r;
+        }
+        sb->ring_count++;
     }
     return 0;
 }
@@ -193,15 +221,16 @@ static int make(struct loop *loop, int cgroup_fd, bool prompt, void (*full)(void
     sb->data = data;
     sb->narrow = cgroup_fd >= 0;
     sb->page_size = (size_t)sysconf(_SC_PAGESIZE);
-    sb->ring_size = RING_PAGES * sb->page_size;
-    sb->rings = calloc((size_t)count, sizeof(*sb->rings));
+    sb->rings = calloc(2 * (size_t)count, sizeof(*sb->rings));
     if (!sb->rings)
         return -ENOMEM;
     r = loop_add_timer(loop, on_look, sb, &sb->look);
     if (r == 0)
-        r = open_rings(sb, loop, cpus, count, cgroup_fd);
+        r = open_rings(sb, loop, cpus, count, cgroup_fd, false);
     if (r < 0)
         return r;
+    /* Whoever loads a program is not in the target's cgroup: rings of their own, for the host. */
+    sb->has_ksymbols = open_rings(sb, loop, cpus, count, -1, true) == 0;
     if (prompt)
         source_arm(sb->look, now_ns() + LOOK_NS);
     *ret = TAKE_PTR(sb);
@@ -232,23 +261,33 @@ int sideband_new(struct loop *loop, const char *cgroup_dir, bool prompt, void (*
 
 /* ---- reading ---- */
 
-/* Copies one record out of the ring, where it may wrap around. */
-static void hold(struct sideband *sb, const char *ring, uint64_t at, uint16_t size)
+/* Records of this ring may be missing from now on. */
+static void note_overrun(struct sideband *sb, const struct ring *r)
 {
+    if (r->of_ksymbols)
+        sb->missed_ksymbols = true;
+    else
+        sb->overrun = true;
+}
+
+/* Copies one record out of the ring, where it may wrap around. */
+static void hold(struct sideband *sb, const struct ring *r, uint64_t at, uint16_t size)
+{
+    const char *ring = (const char *)r->page + sb->page_size;
+    size_t mask = r->size - 1, first = MIN(size, r->size - (at & mask)), padded;
     struct record *to;
-    size_t mask = sb->ring_size - 1, first = MIN(size, sb->ring_size - (at & mask)), padded;
 
     padded = (offsetof(struct record, header) + size + 7) & ~(size_t)7;
     if (size < sizeof(struct perf_event_header) + 8 || sb->held.size + padded > HELD_BYTES_MAX) {
         sb->lost++;
-        sb->overrun = true;
+        note_overrun(sb, r);
         return;
     }
     to = buf_reserve(&sb->held, padded);
     if (!to) {
         sb->held.failed = false;
         sb->lost++;
-        sb->overrun = true;
+        note_overrun(sb, r);
         return;
     }
     memcpy(&to->header, ring + (at & mask), first);
@@ -269,17 +308,17 @@ static void read_ring(struct sideband *sb, struct ring *r)
         struct perf_event_header h;
 
         /* Records are multiples of 8 bytes, so a header never wraps. */
-        memcpy(&h, ring + (tail & (sb->ring_size - 1)), sizeof(h));
+        memcpy(&h, ring + (tail & (r->size - 1)), sizeof(h));
         if (h.size < sizeof(h) || h.size > head - tail)
             break;
-        hold(sb, ring, tail, h.size);
+        hold(sb, r, tail, h.size);
         tail += h.size;
     }
     /* The kernel says how many it dropped only with the next record, once there is room again. By
      * then samples would be named by what we knew: so ask whether a record may not have fitted. */
     if (__atomic_load_n(&r->page->data_head, __ATOMIC_ACQUIRE) - r->page->data_tail >
-        sb->ring_size - RECORD_ROOM)
-        sb->overrun = true;
+        r->size - RECORD_ROOM)
+        note_overrun(sb, r);
     __atomic_store_n(&r->page->data_tail, head, __ATOMIC_RELEASE);
 }
 
@@ -343,6 +382,17 @@ static void feed_mmap2(struct scene *scene, const struct record *r)
                r->time_ns);
 }
 
+/* Whether it came or went: it was there. */
+static void feed_ksymbol(struct scene *scene, const struct record *r)
+{
+    const struct body_ksymbol *b = (const void *)&r->header;
+    size_t room = r->header.size - 8; /* without the time */
+
+    if (room > offsetof(struct body_ksymbol, name) &&
+        memchr(b->name, '\0', room - offsetof(struct body_ksymbol, name)))
+        scene_ksymbol(scene, b->addr, b->len, b->name);
+}
+
 static void feed(struct sideband *sb, struct scene *scene, const struct record *r)
 {
     const struct body_task *task = (const void *)&r->header;
@@ -365,8 +415,12 @@ static void feed(struct sideband *sb, struct scene *scene, const struct record *
         if (task->pid == task->tid)
             scene_exit(scene, task->pid, r->time_ns);
         break;
-    case PERF_RECORD_LOST:
+    case PERF_RECORD_KSYMBOL:
+        feed_ksymbol(scene, r);
+        break;
+    case PERF_RECORD_LOST: /* of either kind */
         sb->lost += lost->lost;
+        scene_ksymbols_missed(scene);
         break;
     default:
         break;
@@ -412,6 +466,8 @@ uint64_t sideband_read(struct sideband *sb, struct scene *scene)
     keep_newer(sb, until);
     if (sb->overrun)
         scene_distrust(scene, sb->complete_ns);
+    if (sb->missed_ksymbols)
+        scene_ksymbols_missed(scene);
     sb->overrun = false;
     sb->complete_ns = until;
     return until;

@@ -23,6 +23,10 @@ DEFINE_FREEP(struct sideband, sideband_free)
 /* True when it follows the target's processes only. */
 bool sideband_is_narrow(const struct sideband *sb);
 
+/* True when it sees code of the kernel come and go, such as BPF programs; older kernels do not say.
+ */
+bool sideband_has_ksymbols(const struct sideband *sb);
+
 /* Feeds all records up to about now into the scene, in time order. Returns the time up to which
  * nothing is missing. */
 uint64_t sideband_read(struct sideband *sb, struct scene *scene);

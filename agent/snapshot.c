@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/snapshot.h"
 
+#include "base/buf.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -9,8 +11,10 @@
 
 void snapshot_clear(struct snapshot *s)
 {
-    for (size_t i = 0; i < s->cgroup_count; i++)
+    for (size_t i = 0; i < s->cgroup_count; i++) {
         free(s->cgroups[i].lines);
+        free(s->cgroups[i].text);
+    }
     free(s->cgroups);
     free(s->processes);
     *s = (struct snapshot){0};
@@ -36,12 +40,22 @@ static int compare_lines(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static int load_cgroups(struct snapshot_cgroups *c, const char *text, size_t size)
+static int load_cgroups(struct snapshot_cgroups *c, const struct cgroups *cg, const char *text,
+                        size_t size)
 {
     struct cgroup_line lines[LINES_MAX];
+    struct buf absolute = {0};
     size_t at = 0;
+    int r = cg ? cgroups_absolute(cg, text, size, &absolute) : 0;
 
     c->container = -1;
+    c->text = absolute.data;
+    if (r < 0)
+        return r;
+    if (c->text) {
+        text = c->text;
+        size = absolute.size;
+    }
     while (c->count < LINES_MAX && cgroup_line_next(text, size, &at, &lines[c->count]))
         c->count++;
     if (c->count == 0)
@@ -96,14 +110,14 @@ bool snapshot_own_mounts(const struct snapshot *s, const struct snapshot_process
     return p->p->mount_ns != 0 && p->p->mount_ns != s->header->host_mount_ns;
 }
 
-static int load_records(struct snapshot *s, struct census_reader *r)
+static int load_records(struct snapshot *s, const struct cgroups *cg, struct census_reader *r)
 {
     struct census_item item;
     int error;
 
     while (census_reader_next(r, &item) > 0) {
         if (item.kind == CENSUS_CGROUP) {
-            error = load_cgroups(&s->cgroups[s->cgroup_count++], item.text, item.text_size);
+            error = load_cgroups(&s->cgroups[s->cgroup_count++], cg, item.text, item.text_size);
             if (error < 0)
                 return error;
         } else if (item.kind == CENSUS_PROCESS) {
@@ -155,7 +169,8 @@ static void mark_ours(struct snapshot *s, int32_t self)
     }
 }
 
-int snapshot_load(struct snapshot *s, const void *census, size_t size, int32_t self)
+int snapshot_load(struct snapshot *s, const void *census, size_t size, const struct cgroups *cg,
+                  int32_t self)
 {
     size_t counts[CENSUS_KINDS] = {0};
     struct census_reader reader;
@@ -168,7 +183,7 @@ int snapshot_load(struct snapshot *s, const void *census, size_t size, int32_t s
         return r;
     s->cgroups = calloc(counts[CENSUS_CGROUP] + 1, sizeof(*s->cgroups));
     s->processes = calloc(counts[CENSUS_PROCESS] + 1, sizeof(*s->processes));
-    r = s->cgroups && s->processes ? load_records(s, &reader) : -ENOMEM;
+    r = s->cgroups && s->processes ? load_records(s, cg, &reader) : -ENOMEM;
     if (r < 0) {
         snapshot_clear(s);
         return r;

@@ -14,6 +14,7 @@
 struct snapshot_cgroups {
     struct cgroup_line *lines; /* v2 first, then v1 as targets prefer them */
     size_t count;
+    char *text;    /* that the lines borrow from, where it is not the answer's; or NULL */
     int container; /* index of the container that it belongs to, or -1 */
     bool hosts;    /* a process on the host's root is in it */
 };
@@ -34,8 +35,10 @@ struct snapshot {
     size_t process_count;
 };
 
-/* self: a process of ours, or 0. Returns 0, -EBADMSG for an answer that lies, -ENOMEM. */
-int snapshot_load(struct snapshot *s, const void *census, size_t size, int32_t self);
+/* cg: makes paths of cgroups absolute; NULL leaves them. self: a process of ours, or 0. Returns 0,
+ * -EBADMSG for an answer that lies, -ENOMEM. */
+int snapshot_load(struct snapshot *s, const void *census, size_t size, const struct cgroups *cg,
+                  int32_t self);
 void snapshot_clear(struct snapshot *s);
 
 struct snapshot_process *snapshot_find(const struct snapshot *s, int32_t tgid);

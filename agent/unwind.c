@@ -15,11 +15,13 @@
 /* 16 MB: libc has 23 k rows, node 277 k, libLLVM 818 k. */
 #define ROWS_MAX (2u << 20)
 
-/* A program that has just read a process's entry may still walk its ranges: no block is used again
- * before that many nanoseconds. */
-#define RETIRED_NS (10 * NS_PER_MS)
+/* A program that has just read a process's entry may still walk its ranges, and a process that has
+ * just been forked has its parent's until it is seen: no block is used again before that many
+ * nanoseconds. */
+#define RETIRED_NS (100 * NS_PER_MS)
 
 _Static_assert(sizeof(struct event_row) == sizeof(struct unwind_row), "one row, two names");
+_Static_assert(sizeof(struct event_block) == sizeof(struct unwind_block), "likewise");
 
 struct unwind_rows {
     int fd;
@@ -63,16 +65,16 @@ int unwind_rows_fd(const struct unwind_rows *r)
 
 /* Maps only the pages that are written, and only for that long: the kernel counts every page that
  * is mapped as our memory. */
-static int write_rows(void *data, uint32_t first, const struct unwind_row *rows, uint32_t count)
+static int write_rows(void *data, uint32_t first, const void *rows, uint32_t count)
 {
     const struct unwind_rows *r = data;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), at = first * sizeof(*rows);
-    size_t skip = at % page, size = skip + count * sizeof(*rows);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), at = first * sizeof(struct event_row);
+    size_t skip = at % page, size = skip + count * sizeof(struct event_row);
     char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, (off_t)(at - skip));
 
     if (memory == MAP_FAILED)
         return -errno;
-    memcpy(memory + skip, rows, count * sizeof(*rows));
+    memcpy(memory + skip, rows, count * sizeof(struct event_row));
     munmap(memory, size);
     return 0;
 }
@@ -249,8 +251,11 @@ static void on_ranges(void *data, uint32_t tgid, const struct scene_range *range
         u->ranges[b->first + i] = (struct event_range){.start = ranges[i].start,
                                                        .end = ranges[i].end,
                                                        .bias = ranges[i].bias,
-                                                       .first = ranges[i].first,
-                                                       .count = ranges[i].count};
+                                                       .first = ranges[i].place.first,
+                                                       .count = ranges[i].place.count,
+                                                       .index = ranges[i].place.index,
+                                                       .blocks = ranges[i].place.blocks,
+                                                       .shift = ranges[i].place.shift};
     process = (struct event_process){.first = b->first, .count = (uint32_t)count};
     retire(u, t->block);
     t->block = b;

@@ -18,6 +18,7 @@ static const struct {
     [ERR_TARGET_AMBIGUOUS] = {"target-ambiguous", 4, ENOTUNIQ},
     [ERR_DENIED] = {"denied", 5, EPERM},
     [ERR_UNSUPPORTED] = {"unsupported", 6, EOPNOTSUPP},
+    [ERR_VERSION] = {"version", 1, EPROTONOSUPPORT},
     [ERR_LIMIT] = {"limit", 1, EBUSY},
     [ERR_INTERRUPTED] = {"interrupted", 130, EINTR},
 };

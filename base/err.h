@@ -18,6 +18,7 @@ enum err_code {
     ERR_TARGET_AMBIGUOUS, /* exit 4 */
     ERR_DENIED,           /* exit 5 */
     ERR_UNSUPPORTED,      /* this host cannot do that; exit 6 */
+    ERR_VERSION,          /* the other side speaks other versions of the protocol; exit 1 */
     ERR_LIMIT,            /* a limit of the agent; exit 1 */
     ERR_INTERRUPTED,      /* before anything was captured; exit 130 */
     ERR_CODE_COUNT,

@@ -102,6 +102,17 @@ size_t jail_missing_caps(const int *caps, char *names, size_t size)
     return missing;
 }
 
+const int *jail_held_caps(const int *caps, int *ret)
+{
+    int *to = ret;
+
+    for (; *caps != JAIL_CAPS_END; caps++)
+        if (holds(*caps, CAP_PERMITTED))
+            *to++ = *caps;
+    *to = JAIL_CAPS_END;
+    return ret;
+}
+
 static bool listed(const int *caps, int capability)
 {
     for (; caps && *caps != JAIL_CAPS_END; caps++)

@@ -93,6 +93,10 @@ int jail_enter(const struct jail *jail, struct err *e);
  * Returns how many they are. */
 size_t jail_missing_caps(const int *caps, char *names, size_t size);
 
+/* Those of the list that this process holds, ended as it; ret has room for all of it. Returns ret.
+ */
+const int *jail_held_caps(const int *caps, int *ret);
+
 /* Switches a permitted capability on for a moment, and off again. 0 or -errno. */
 int jail_raise(int capability);
 int jail_lower(int capability);

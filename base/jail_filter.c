@@ -83,8 +83,11 @@ int jail_filter_compile(const struct jail_rule *rules, struct jail_filter *ret, 
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
     int r = 0;
 
-    if (!ctx)
-        return -ENOMEM;
+    if (!ctx) {
+        err_set(e, ERR_FAILED, "libseccomp makes no filter");
+        err_remedy(e, "is the system call seccomp allowed to this container or service?");
+        return -EPERM;
+    }
     /* A binary tree instead of a list: a quarter of the cost per call. */
     seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);

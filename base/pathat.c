@@ -81,9 +81,9 @@ enum file_reason pathat_reason(int error)
     }
 }
 
-static int open_path(int dir_fd, const char *path, uint64_t resolve)
+static int open_how(int dir_fd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve)
 {
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = resolve};
+    struct open_how how = {.flags = flags | O_CLOEXEC, .mode = mode, .resolve = resolve};
     long fd;
 
     /* The kernel answers EAGAIN when a rename elsewhere raced with "..": try a few times. */
@@ -99,12 +99,29 @@ static int open_path(int dir_fd, const char *path, uint64_t resolve)
 
 int pathat_open_path(int root_fd, const char *path)
 {
-    return open_path(root_fd, path, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+    return open_how(root_fd, path, O_PATH, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 }
 
 int pathat_open_beneath(int dir_fd, const char *path)
 {
-    return open_path(dir_fd, path, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
+    return open_how(dir_fd, path, O_PATH, 0, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
+}
+
+#define RESOLVE_NAME (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV)
+
+int pathat_open_name(int dir_fd, const char *name)
+{
+    return open_how(dir_fd, name, O_PATH | O_NOFOLLOW, 0, RESOLVE_NAME);
+}
+
+int pathat_create_name(int dir_fd, const char *name)
+{
+    int fd = open_how(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600, RESOLVE_NAME);
+
+    if (fd < 0)
+        return fd;
+    close(fd);
+    return 0;
 }
 
 /* Whether the device number of maps and of stat mean the same. Overlay and btrfs give files another

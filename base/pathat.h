@@ -42,6 +42,13 @@ int pathat_open_path(int root_fd, const char *path);
  * absolute links, fail. For directories of the host. */
 int pathat_open_beneath(int dir_fd, const char *path);
 
+/* A name directly in a directory, with O_PATH: neither a link nor a mount is crossed. */
+int pathat_open_name(int dir_fd, const char *name);
+
+/* Makes an empty file of mode 0600 under a name directly in a directory, where nothing may be yet.
+ * Returns 0 or -errno, -EEXIST among them. */
+int pathat_create_name(int dir_fd, const char *name);
+
 /* The reason that an errno of these functions stands for. */
 enum file_reason pathat_reason(int error);
 

@@ -75,3 +75,21 @@ int process_namespace(int pid_fd, const char *ns, uint64_t *ret)
     *ret = inode;
     return 0;
 }
+
+const char *process_status_line(const char *status, const char *key)
+{
+    const char *at = strstr(status, key);
+
+    return at ? at + strlen(key) : NULL;
+}
+
+int process_last_number(const char *line)
+{
+    int n = 0, used, one;
+
+    while (*line && *line != '\n' && sscanf(line, "%d%n", &one, &used) == 1) {
+        n = one;
+        line += used;
+    }
+    return n;
+}

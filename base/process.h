@@ -22,5 +22,11 @@ int process_start_time(int pid_fd, uint64_t *ret);
  * size - 1, NUL-terminated. Returns the length or -errno. */
 ssize_t process_read(int pid_fd, const char *file, char *text, size_t size);
 
+/* In the text of "status": what follows key, such as "\nNSpid:", or NULL; borrowed. */
+const char *process_status_line(const char *status, const char *key);
+
+/* The last number of such a line: of NSpid, the pid in the innermost namespace. 0: none. */
+int process_last_number(const char *line);
+
 /* Inode number of a namespace, ns such as "mnt"; needs ptrace access. Returns 0 or -errno. */
 int process_namespace(int pid_fd, const char *ns, uint64_t *ret);

@@ -22,28 +22,39 @@ struct {
     __type(value, __u8);
 } target_tgids SEC(".maps");
 
-static __always_inline __u64 v1_ancestor_id(struct task_struct *task)
+/* Id of the cgroup at that level above (or at) this one; 0 when it is not that deep. */
+static __always_inline __u64 ancestor_at(struct cgroup *cgroup, __u32 at)
 {
-    struct css_set *set = BPF_CORE_READ(task, cgroups);
-    struct cgroup_subsys_state *css = NULL;
-    struct cgroup *cgroup, *ancestor = NULL;
+    struct cgroup *ancestor = NULL;
     __u64 id = 0;
 
-    bpf_core_read(&css, sizeof(css), &set->subsys[filter_subsystem & 15]);
-    cgroup = BPF_CORE_READ(css, cgroup);
-    if (BPF_CORE_READ(cgroup, level) < (int)filter_level)
+    if (BPF_CORE_READ(cgroup, level) < (int)at)
         return 0;
     if (bpf_core_field_exists(((struct cgroup *)0)->ancestors)) {
         bpf_probe_read_kernel(&ancestor, sizeof(ancestor),
                               (void *)cgroup + bpf_core_field_offset(struct cgroup, ancestors) +
-                                  filter_level * sizeof(ancestor));
+                                  at * sizeof(ancestor));
         return BPF_CORE_READ(ancestor, kn, id);
     }
     bpf_probe_read_kernel(&id, sizeof(id),
                           (void *)cgroup +
                               bpf_core_field_offset(struct cgroup___old, ancestor_ids) +
-                              filter_level * sizeof(id));
+                              at * sizeof(id));
     return id;
+}
+
+static __always_inline __u64 ancestor_id(struct cgroup *cgroup)
+{
+    return ancestor_at(cgroup, filter_level);
+}
+
+static __always_inline __u64 v1_ancestor_id(struct task_struct *task)
+{
+    struct css_set *set = BPF_CORE_READ(task, cgroups);
+    struct cgroup_subsys_state *css = NULL;
+
+    bpf_core_read(&css, sizeof(css), &set->subsys[filter_subsystem & 15]);
+    return ancestor_id(BPF_CORE_READ(css, cgroup));
 }
 
 static __always_inline int current_is_target(void)
@@ -57,6 +68,32 @@ static __always_inline int current_is_target(void)
         return 0;
     if (filter_kind == EVENT_FILTER_CGROUP_V1 &&
         v1_ancestor_id((struct task_struct *)bpf_get_current_task()) != filter_cgroup)
+        return 0;
+    return !filter_tgids || bpf_map_lookup_elem(&target_tgids, &tgid);
+}
+
+/* Most cgroups of a host are told by two numbers: what is not deeper than the target's is the
+ * target's or elsewhere. The verifier knows it as a cgroup. */
+static __always_inline int cgroup_is_target(struct cgroup *cgroup)
+{
+    int level = cgroup->level;
+
+    if (level <= (int)filter_level)
+        return level == (int)filter_level && cgroup->kn->id == filter_cgroup;
+    return ancestor_id(cgroup) == filter_cgroup;
+}
+
+/* The same for a task that is not the current one, such as that which is switched in or woken. The
+ * verifier knows it as a task, so that its fields are read without a call for each. */
+static __always_inline int task_is_target(struct task_struct *task)
+{
+    __u32 tgid = task->tgid;
+
+    if (tgid == 0)
+        return 0;
+    if (filter_kind == EVENT_FILTER_CGROUP_V2 && !cgroup_is_target(task->cgroups->dfl_cgrp))
+        return 0;
+    if (filter_kind == EVENT_FILTER_CGROUP_V1 && v1_ancestor_id(task) != filter_cgroup)
         return 0;
     return !filter_tgids || bpf_map_lookup_elem(&target_tgids, &tgid);
 }

@@ -57,16 +57,54 @@ struct css_set {
  * otherwise. */
 struct pt_regs___kernel {
     unsigned long ip, sp, bp;
+    unsigned long orig_ax; /* number of the system call, or negative */
+};
+
+struct rq {
+    __u64 clock;
+};
+
+struct cfs_rq {
+    struct rq *rq;
+    __u64 throttled_clock_self, throttled_clock_self_time; /* since 6.5 */
+    __u64 throttled_clock_pelt_time;
+};
+
+struct sched_entity {
+    __u64 sum_exec_runtime;
+    struct cfs_rq *cfs_rq;
+};
+
+/* Of x86-64. */
+struct thread_struct {
+    unsigned long fsbase;
 };
 
 struct task_struct {
     int pid, tgid;
     unsigned int flags;
-    __u64 start_boottime;
+    unsigned int __state;
+    int on_cpu;
+    void *stack;
+    char comm[EVENT_COMM_SIZE];
+    struct sched_entity se;
+    __u64 start_time, start_boottime;
     __u64 self_exec_id;
     struct task_struct *group_leader;
     struct pid *thread_pid;
     struct css_set *cgroups;
+    struct thread_struct thread;
+};
+
+struct seq_file;
+
+struct bpf_iter_meta {
+    struct seq_file *seq;
+};
+
+struct bpf_iter__task {
+    struct bpf_iter_meta *meta;
+    struct task_struct *task;
 };
 
 #pragma clang attribute pop

@@ -7,36 +7,44 @@
 
 #include "bpf/maps.bpf.h"
 
-#include <asm-generic/errno-base.h>
-
+const volatile __u32 stack_max = EVENT_STACK_MAX; /* frames of a user stack */
 const volatile __u64 stack_seed = 0; /* random: a target must not be able to choose collisions */
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, 1);
     __type(key, __u32);
-    __type(value, struct event_stack);
+    __uint(value_size, EVENT_STACK_BYTES(0)); /* of a struct event_stack */
 } scratch SEC(".maps");
 
+static __always_inline __u64 stack_hash_step(__u64 hash, __u64 ip)
+{
+    hash = (hash ^ ip) * 0x9e3779b97f4a7c15ull;
+    return hash ^ hash >> 32;
+}
+
+/* Of all addresses of a stack; who notes them one by one goes along, from stack_seed on. */
 static __always_inline __u64 stack_hash(const struct event_stack *stack)
 {
-    __u64 hash = stack_seed ^ stack->depth ^ (__u64)stack->flags << 32;
+    __u64 hash = stack_seed;
 
     for (__u32 i = 0; i < EVENT_STACK_MAX; i++) {
         if (i >= stack->depth)
             break;
-        hash = (hash ^ stack->ip[i]) * 0x9e3779b97f4a7c15ull;
-        hash ^= hash >> 32;
+        hash = stack_hash_step(hash, stack->ip[i]);
     }
-    return hash ? hash : 1;
+    return hash;
 }
 
-/* Stores the stack; *ret is its key. Returns 0, or which loss it was, plus one. */
-static __always_inline int stack_store(const struct event_stack *stack, __u64 *ret)
+/* Stores the stack, whose addresses have this hash; *ret is its key. Returns 0, or which loss it
+ * was, plus one. */
+static __always_inline int stack_store(const struct event_stack *stack, __u64 hash, __u64 *ret)
 {
-    __u64 hash = stack_hash(stack);
     long error;
 
+    hash = stack_hash_step(hash, stack->depth ^ (__u64)stack->flags << 32);
+    if (!hash)
+        hash = 1;
     *ret = hash;
     if (bpf_map_lookup_elem(&stacks, &hash))
         return 0;
@@ -47,9 +55,13 @@ static __always_inline int stack_store(const struct event_stack *stack, __u64 *r
     return 1 + (error == -EBUSY ? EVENT_LOST_BUSY : EVENT_LOST_STACKS_FULL);
 }
 
-/* Walks the stack of the current task by frame pointers (flags: 0 for the kernel's part,
- * BPF_F_USER_STACK for the user's) and stores it. *ret is 0 for an empty part.
- * Returns as stack_store(). */
+/* For programs on tracepoints, whose own frame comes first: it says nothing, and to find out what
+ * it is the agent would read all symbols of the kernel. Perf events begin at the sample. */
+#define SKIP_PROGRAM 1
+
+/* Walks the stack of the current task by frame pointers (flags: 0 or SKIP_PROGRAM for the kernel's
+ * part, BPF_F_USER_STACK for the user's) and stores it. *ret is 0 for an empty part. Returns as
+ * stack_store(). */
 static __always_inline int stack_take(void *ctx, __u64 flags, __u32 stack_flags, __u64 *ret)
 {
     __u32 zero = 0;
@@ -59,10 +71,12 @@ static __always_inline int stack_take(void *ctx, __u64 flags, __u32 stack_flags,
     *ret = 0;
     if (!stack)
         return 1 + EVENT_LOST_BUSY;
-    bytes = bpf_get_stack(ctx, stack->ip, sizeof(stack->ip), flags);
+    bytes = bpf_get_stack(ctx, stack->ip, EVENT_STACK_MAX * sizeof(stack->ip[0]), flags);
     if (bytes <= 0)
         return 0;
     stack->depth = (__u64)bytes / sizeof(stack->ip[0]);
+    if ((flags & BPF_F_USER_STACK) && stack->depth > stack_max)
+        stack->depth = stack_max;
     stack->flags = stack_flags;
-    return stack_store(stack, ret);
+    return stack_store(stack, stack_hash(stack), ret);
 }

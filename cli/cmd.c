@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cmd.h"
 
+#include "cli/tables.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -66,5 +68,18 @@ int cmd_missing(const char *command, const char *operand, struct err *e)
     int r = err_set(e, ERR_USAGE, "%s needs a %s", command, operand);
 
     err_remedy(e, "see porthole %s --help", command);
+    return r;
+}
+
+int cmd_check_picture(const struct format *format, const struct table_spec *spec, const char *view,
+                      struct err *e)
+{
+    int r;
+
+    if (format->render != render_heatmap || (spec && spec->over_time))
+        return 0;
+    r = err_set(e, ERR_USAGE, "there is no picture of the rows of %.64s",
+                view ? view : "this view");
+    err_remedy(e, "give --format=table, rows or json");
     return r;
 }

@@ -6,118 +6,36 @@
 
 #include "base/loop.h"
 #include "base/text.h"
-#include "cli/talk.h"
+#include "cli/capture_options.h"
+#include "cli/live.h"
 #include "cli/quality.h"
+#include "cli/tables.h"
+#include "cli/talk.h"
+#include "cli/units.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
-#define DURATION_MIN_NS (100 * NS_PER_MS)
-
-static struct {
-    uint64_t duration_ns, frequency, period, pid;
-    const char *event;
-    bool per_process, per_thread, addresses, quiet;
-} opt = {.duration_ns = PROTO_DURATION_MS_DEFAULT * NS_PER_MS};
-
-const struct option_spec cmd_capture_options[] = {
-    {.name = "duration",
-     .short_name = 'd',
-     .kind = OPTION_SECONDS,
-     .into = &opt.duration_ns,
-     .arg = "SEC",
-     .min = DURATION_MIN_NS,
-     .max = PROTO_DURATION_MS_MAX * NS_PER_MS,
-     .help = "how long, 0.1 to 86400 seconds (10); an interrupt ends it early and delivers"},
-    {.name = "frequency",
-     .short_name = 'F',
-     .kind = OPTION_NUMBER,
-     .into = &opt.frequency,
-     .arg = "HZ",
-     .min = 1,
-     .max = PROTO_FREQUENCY_MAX,
-     .help = "samples a second and CPU, 1 to 10000 (99)"},
-    {.name = "period",
-     .short_name = 'c',
-     .kind = OPTION_NUMBER,
-     .into = &opt.period,
-     .arg = "N",
-     .min = 1,
-     .max = PROTO_PERIOD_MAX,
-     .help = "one sample every N events instead of a frequency"},
-    {.name = "event",
-     .short_name = 'e',
-     .kind = OPTION_STRING,
-     .into = &opt.event,
-     .arg = "EVENT",
-     .help = "a perf event, such as page-faults or LLC-misses (cpu-clock)"},
-    {.name = "pid",
-     .short_name = 'p',
-     .kind = OPTION_NUMBER,
-     .into = &opt.pid,
-     .arg = "PID",
-     .min = 1,
-     .max = INT32_MAX,
-     .help = "only this process, as the container numbers it"},
-    {.name = "per-process",
-     .kind = OPTION_FLAG,
-     .into = &opt.per_process,
-     .help = "keep processes apart"},
-    {.name = "per-thread",
-     .kind = OPTION_FLAG,
-     .into = &opt.per_thread,
-     .help = "keep threads apart"},
-    {.name = "addresses",
-     .kind = OPTION_FLAG,
-     .into = &opt.addresses,
-     .help = "show the addresses of frames without a name"},
-    CMD_OPTIONS_RENDER,
-    {.name = "quiet",
-     .short_name = 'q',
-     .kind = OPTION_FLAG,
-     .into = &opt.quiet,
-     .help = "no progress and no summary on stderr"},
-    CMD_OPTION_SOCKET,
-    {0},
-};
-
 /* A capture under way. */
 struct capture {
+    const struct capture_options *options;
     struct talk *talk;
     struct model *model;
-    FILE *copy;    /* gets the lines as they come; NULL unless the output is json */
-    bool progress; /* stderr is a terminal that wants to see it */
-    bool shown;    /* a progress line stands there now */
+    struct output *out;
+    struct live *live;
+    FILE *copy;       /* gets the lines as they come; NULL unless the output is json */
+    bool progress;    /* stderr is a terminal that wants to see it */
+    bool on_terminal; /* so is the output, and maybe the same one */
+    bool shown;       /* a progress line stands there now */
     unsigned interrupts;
 };
-
-static void add_field(struct buf *b, const char *field, uint64_t value)
-{
-    if (value)
-        buf_addf(b, ",\"%s\":%" PRIu64, field, value);
-}
 
 static int send_request(struct capture *c, const char *view, const char *target, struct err *e)
 {
     _cleanup_buf_ struct buf b = {0};
 
-    buf_addf(&b, "{\"porthole\":%d,\"op\":\"capture\",\"view\":\"%s\",\"target\":", PROTO_VERSION,
-             view);
-    text_add_json(&b, target);
-    add_field(&b, "duration_ms", opt.duration_ns / NS_PER_MS);
-    add_field(&b, "frequency", opt.frequency);
-    add_field(&b, "period", opt.period);
-    add_field(&b, "pid", opt.pid);
-    if (opt.event) {
-        buf_adds(&b, ",\"event\":");
-        text_add_json(&b, opt.event);
-    }
-    if (opt.per_process || opt.per_thread)
-        buf_addf(&b, ",\"%s\":true", opt.per_thread ? "per_thread" : "per_process");
-    if (opt.addresses)
-        buf_adds(&b, ",\"addresses\":true");
-    buf_addc(&b, '}');
+    capture_options_add_request(c->options, view, target, &b);
     return buf_error(&b) < 0 ? -ENOMEM : talk_send(c->talk, b.data, e);
 }
 
@@ -133,16 +51,26 @@ static void show_progress(struct capture *c, const char *line, size_t size)
 {
     static const char mark[] = "{\"type\":\"progress\"";
     _cleanup_json_ struct json_object *o = NULL;
+    _cleanup_buf_ struct buf b = {0};
     uint64_t ms;
 
     if (!c->progress || size < sizeof(mark) || memcmp(line, mark, sizeof(mark) - 1) != 0 ||
         json_parse_line(line, size, &o, NULL) < 0)
         return;
     ms = json_count(o, "elapsed_ms");
-    fprintf(stderr,
-            "\r\033[K%" PRIu64 ".%" PRIu64 " of %g s, %" PRIu64 " samples, %" PRIu64 " lost%s",
-            ms / 1000, ms % 1000 / 100, (double)opt.duration_ns / 1e9, json_count(o, "samples"),
-            json_count(o, "lost"), c->interrupts ? ", ending" : "");
+    buf_addf(&b, "%" PRIu64 ".%" PRIu64, ms / 1000, ms % 1000 / 100);
+    if (c->options->duration_ns)
+        buf_addf(&b, " of %g", (double)c->options->duration_ns / 1e9);
+    buf_adds(&b, " s, ");
+    units_add_value(&b, c->model, json_count(o, "samples"));
+    buf_adds(&b, ", ");
+    if (json_count(o, "lost"))
+        units_add_number(&b, c->model, json_count(o, "lost"));
+    else
+        buf_addc(&b, '0');
+    if (buf_error(&b) < 0)
+        return;
+    fprintf(stderr, "\r\033[K%s lost%s", b.data, c->interrupts ? ", ending" : "");
     fflush(stderr);
     c->shown = true;
 }
@@ -155,14 +83,34 @@ static int take_interrupt(struct capture *c, struct err *e)
     return talk_send(c->talk, "{\"op\":\"stop\"}", e);
 }
 
+/* The same terminal may show rows and progress: a row takes the progress line's place. */
+static int take_row(void *data, const struct model *m, struct json_object *row)
+{
+    struct capture *c = data;
+
+    if (c->on_terminal)
+        clear_progress(c);
+    return live_take(c->live, m, row);
+}
+
+/* Whether readers are to see each line now. */
+static bool comes_live(const struct capture *c)
+{
+    const struct table_spec *spec = c->model->yields_records ? table_spec_of(c->model) : NULL;
+
+    return spec && spec->live;
+}
+
 static int take_line(struct capture *c, const char *line, size_t size, struct err *e)
 {
     struct err why = {0};
     int r = model_add_line(c->model, line, size, &why);
 
     if (r < 0 && why.code) {
-        err_set(e, ERR_FAILED, "line %" PRIu64 " of the agent's answer: %.400s", c->model->line,
+        err_set(e, why.code, "line %" PRIu64 " of the agent's answer: %.400s", c->model->line,
                 why.message);
+        if (*why.remedy)
+            err_remedy(e, "%s", why.remedy);
         err_remedy(e, "are porthole and portholed of the same version?");
     }
     if (r < 0)
@@ -175,6 +123,8 @@ static int take_line(struct capture *c, const char *line, size_t size, struct er
         fwrite(line, 1, size, c->copy);
         fputc('\n', c->copy);
     }
+    if (comes_live(c) && (r = output_flush(c->out, e)) < 0)
+        return r;
     show_progress(c, line, size);
     return 0;
 }
@@ -198,25 +148,36 @@ static int follow(struct capture *c, struct err *e)
         }
     }
     clear_progress(c);
-    if (r >= 0 && c->interrupts && c->model->stacks->total == 0)
+    /* Where only an interrupt ends the capture, nothing is a result like any other. */
+    if (r >= 0 && c->interrupts && c->options->duration_ns && model_is_empty(c->model))
         r = err_set(e, ERR_INTERRUPTED, "interrupted before anything was captured");
     return MIN(r, 0);
 }
 
-static int check_options(int argc, char **argv, const char **target, struct err *e)
+static const struct format *choose_format(const struct capture_options *o, const char *view,
+                                          struct err *e)
 {
-    size_t count;
-    int r = options_parse(cmd_capture_options, argc, argv, target, 1, &count, e);
+    const struct format *format =
+        o->records ? &output_records
+                   : output_format(cmd_format, cmd_output, capture_options_yield_rows(o, view), e);
 
-    if (r < 0)
-        return r;
-    if (count == 0)
-        return cmd_missing(argv[0], "TARGET", e);
-    if (opt.frequency && opt.period)
-        return err_set(e, ERR_USAGE, "--frequency and --period exclude each other");
-    if (!**target || strlen(*target) > PROTO_TARGET_MAX)
-        return err_set(e, ERR_USAGE, "a target has 1 to %d bytes", PROTO_TARGET_MAX);
-    return 0;
+    if (format && cmd_check_picture(format, table_spec_find(view), view, e) < 0)
+        return NULL;
+    return format;
+}
+
+/* Draws what is not written yet. */
+static int deliver(struct capture *c, struct err *e)
+{
+    int r = model_finish(c->model);
+
+    if (r == 0 && !c->copy)
+        r = live_finish(c->live, c->model);
+    if (r == 0)
+        r = output_commit(c->out, e);
+    if (r == 0 && !c->options->quiet)
+        quality_print(c->model, stderr);
+    return r;
 }
 
 int cmd_capture(int argc, char **argv, struct err *e)
@@ -224,38 +185,36 @@ int cmd_capture(int argc, char **argv, struct err *e)
     _cleanup_(talk_freep) struct talk *talk = NULL;
     _cleanup_(model_freep) struct model *model = NULL;
     _cleanup_(output_freep) struct output *out = NULL;
+    _cleanup_(live_freep) struct live *live = NULL;
     const struct format *format;
     struct render_options o;
     struct capture c = {.progress = false};
     const char *target;
     int r;
 
-    r = check_options(argc, argv, &target, e);
-    if (r < 0)
-        return r;
+    c.options = capture_options_parse(argc, argv, &target, e);
+    if (!c.options)
+        return -EINVAL;
     r = cmd_take_render_options(&o, e);
     if (r < 0)
         return r;
-    format = output_format(cmd_format, cmd_output, e);
+    format = choose_format(c.options, argv[0], e);
     if (!format)
         return -EINVAL;
     if ((r = output_open(&out, cmd_output, e)) < 0 ||
         (r = model_new(&model, format->keep_files)) < 0 ||
+        (r = live_new(&live, format, &o, output_stream(out))) < 0 ||
         (r = talk_connect(&talk, cmd_socket, e)) < 0)
         return r;
     c.talk = talk;
     c.model = model;
+    c.out = out;
+    c.live = live;
     c.copy = format->render == render_json ? output_stream(out) : NULL;
-    c.progress = !opt.quiet && isatty(STDERR_FILENO);
+    c.progress = !c.options->quiet && isatty(STDERR_FILENO);
+    c.on_terminal = isatty(fileno(output_stream(out)));
+    model_set_taker(model, take_row, &c);
     if ((r = send_request(&c, argv[0], target, e)) < 0 || (r = follow(&c, e)) < 0)
         return r;
-
-    r = model_finish(model);
-    if (r == 0 && !c.copy)
-        r = format->render(model, &o, output_stream(out));
-    if (r == 0)
-        r = output_commit(out, e);
-    if (r == 0 && !opt.quiet)
-        quality_print(model, stderr);
-    return r;
+    return deliver(&c, e);
 }

@@ -5,6 +5,8 @@
 #include "cli/cmd.h"
 
 #include "base/buf.h"
+#include "cli/live.h"
+#include "cli/tables.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -119,17 +121,63 @@ static int locate(int r, const char *path, const struct model *m, const struct e
     if (why->code == ERR_NONE)
         return r;
     err_set(e, why->code, "'%.100s', line %" PRIu64 ": %.300s", path, m->line, why->message);
+    if (*why->remedy)
+        err_remedy(e, "%s", why->remedy);
     err_remedy(e, "give a capture saved as .json, or folded lines");
     return r;
+}
+
+/* What is drawn, and how: that depends on what the file holds, which its first line says. */
+struct drawing {
+    struct render_options options;
+    struct output *out;
+    struct live *live; /* NULL until then */
+    struct err why;    /* there is no such drawing */
+};
+
+/* Returns 0 or -errno with d->why filled. */
+static int choose(struct drawing *d, const struct model *m)
+{
+    const struct format *format = output_format(cmd_format, cmd_output, m->yields_records, &d->why);
+    int r;
+
+    if (!format)
+        return -EINVAL;
+    r = cmd_check_picture(format, table_spec_of(m), json_string(m->started, "view"), &d->why);
+    if (r < 0)
+        return r;
+    return live_new(&d->live, format, &d->options, output_stream(d->out));
+}
+
+static int take_row(void *data, const struct model *m, struct json_object *row)
+{
+    struct drawing *d = data;
+    int r = d->live ? 0 : choose(d, m);
+
+    return r < 0 ? r : live_take(d->live, m, row);
+}
+
+static void drawing_free(struct drawing *d)
+{
+    output_free(d->out);
+    live_free(d->live);
+}
+
+/* Any format that could suit what the file may hold. */
+static const struct format *guess_format(struct err *e)
+{
+    struct err why = {0};
+    const struct format *format = output_format(cmd_format, cmd_output, false, &why);
+
+    return format ? format : output_format(cmd_format, cmd_output, true, e);
 }
 
 int cmd_render(int argc, char **argv, struct err *e)
 {
     _cleanup_(model_freep) struct model *m = NULL;
-    _cleanup_(output_freep) struct output *out = NULL;
+    _cleanup_(drawing_free) struct drawing d = {0};
     _cleanup_close_ int fd = -1;
-    const struct format *format;
-    struct render_options o;
+    const struct format *guess;
     struct err why = {0};
     const char *path;
     size_t count;
@@ -141,31 +189,29 @@ int cmd_render(int argc, char **argv, struct err *e)
         return r;
     if (count == 0)
         return cmd_missing("render", "FILE", e);
-    r = cmd_take_render_options(&o, e);
+    r = cmd_take_render_options(&d.options, e);
     if (r < 0)
         return r;
-    format = output_format(cmd_format, cmd_output, e);
-    if (!format)
+    guess = guess_format(e);
+    if (!guess)
         return -EINVAL;
-    r = open_input(path, &fd, e);
-    if (r < 0)
+    if ((r = open_input(path, &fd, e)) < 0 || (r = model_new(&m, guess->keep_files)) < 0 ||
+        (r = output_open(&d.out, cmd_output, e)) < 0)
         return r;
-    r = model_new(&m, format->keep_files);
-    if (r < 0)
-        return r;
-    r = output_open(&out, cmd_output, e);
-    if (r < 0)
-        return r;
-    raw = format->render == render_json;
-    r = read_input(m, fd, raw ? output_stream(out) : NULL, &why);
-    if (r < 0)
+    model_set_taker(m, take_row, &d);
+    raw = guess->render == render_json;
+    r = read_input(m, fd, raw ? output_stream(d.out) : NULL, &why);
+    if (r == 0 && !d.live)
+        r = choose(&d, m);
+    if (d.why.code)
+        *e = d.why;
+    else if (r < 0)
         return locate(r, path, m, &why, e);
+    if (r < 0)
+        return r;
     if (!raw || !m->started) {
-        r = model_finish(m);
-        if (r == 0)
-            r = format->render(m, &o, output_stream(out));
-        if (r < 0)
+        if ((r = model_finish(m)) < 0 || (r = live_finish(d.live, m)) < 0)
             return r;
     }
-    return output_commit(out, e);
+    return output_commit(d.out, e);
 }

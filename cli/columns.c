@@ -7,8 +7,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define GAP 2
-
 /* Cells of all rows, row by row, and how wide each column wants to be. */
 struct grid {
     char **cells;
@@ -24,17 +22,25 @@ static void grid_free(struct grid *g)
     free(g->widths);
 }
 
-static int fill_cell(struct grid *g, size_t row, size_t column, const struct column *c,
-                     const struct json_object *record)
+/* The cell's text, safe for a terminal; the caller frees it. NULL when out of memory. */
+static char *cell_of(const struct column *c, const struct json_object *record)
 {
     _cleanup_buf_ struct buf raw = {0}, safe = {0};
 
     c->text(&raw, record);
     text_add_terminal(&safe, raw.size ? raw.data : "-");
-    if (buf_error(&raw) < 0 || buf_error(&safe) < 0)
+    return buf_error(&raw) < 0 || buf_error(&safe) < 0 ? NULL : TAKE_PTR(safe.data);
+}
+
+static int fill_cell(struct grid *g, size_t row, size_t column, const struct column *c,
+                     const struct json_object *record)
+{
+    char *cell = cell_of(c, record);
+
+    if (!cell)
         return -ENOMEM;
-    g->widths[column] = MAX(g->widths[column], width_of(safe.data));
-    g->cells[row * g->columns + column] = TAKE_PTR(safe.data);
+    g->widths[column] = MAX(g->widths[column], width_of(cell));
+    g->cells[row * g->columns + column] = cell;
     return 0;
 }
 
@@ -45,7 +51,7 @@ static void fit(struct grid *g, const struct column *columns, unsigned width)
         size_t sum = 0, widest = g->columns;
 
         for (size_t i = 0; i < g->columns; i++) {
-            sum += g->widths[i] + (i ? GAP : 0);
+            sum += g->widths[i] + (i ? COLUMNS_GAP : 0);
             if (columns[i].min_width && g->widths[i] > columns[i].min_width &&
                 (widest == g->columns || g->widths[i] > g->widths[widest]))
                 widest = i;
@@ -56,29 +62,55 @@ static void fit(struct grid *g, const struct column *columns, unsigned width)
     }
 }
 
+static void add_cell(struct buf *line, const struct column *c, const char *cell, unsigned width,
+                     bool last)
+{
+    size_t start = line->size;
+    unsigned used;
+
+    width_add_cut(line, cell, width);
+    used = line->data ? width_of(line->data + start) : 0;
+    if (c->right) {
+        line->size = start;
+        buf_addf(line, "%*s", (int)(width - MIN(used, width)), "");
+        width_add_cut(line, cell, width);
+    } else if (!last) {
+        buf_addf(line, "%*s", (int)(width - MIN(used, width)), "");
+    }
+    if (!last)
+        buf_addf(line, "%*s", COLUMNS_GAP, "");
+}
+
 static void put_row(const struct grid *g, const struct column *columns, size_t row, FILE *out)
 {
     _cleanup_buf_ struct buf line = {0};
 
-    for (size_t i = 0; i < g->columns; i++) {
-        const char *cell = row ? g->cells[(row - 1) * g->columns + i] : columns[i].header;
-        size_t start = line.size;
-        unsigned used;
-
-        width_add_cut(&line, cell, g->widths[i]);
-        used = line.data ? width_of(line.data + start) : 0;
-        if (columns[i].right) {
-            line.size = start;
-            buf_addf(&line, "%*s", (int)(g->widths[i] - MIN(used, g->widths[i])), "");
-            width_add_cut(&line, cell, g->widths[i]);
-        } else if (i + 1 < g->columns) {
-            buf_addf(&line, "%*s", (int)(g->widths[i] - MIN(used, g->widths[i])), "");
-        }
-        if (i + 1 < g->columns)
-            buf_addf(&line, "%*s", GAP, "");
-    }
+    for (size_t i = 0; i < g->columns; i++)
+        add_cell(&line, &columns[i], row ? g->cells[(row - 1) * g->columns + i] : columns[i].header,
+                 g->widths[i], i + 1 == g->columns);
     if (!buf_error(&line))
         fprintf(out, "%s\n", line.data);
+}
+
+int columns_print_row(const struct column *columns, const unsigned *widths,
+                      const struct json_object *record, FILE *out)
+{
+    _cleanup_buf_ struct buf line = {0};
+
+    for (size_t i = 0; columns[i].header; i++) {
+        _cleanup_free_ char *cell =
+            record ? cell_of(&columns[i], record) : strdup(columns[i].header);
+
+        if (!cell)
+            return -ENOMEM;
+        add_cell(&line, &columns[i], cell,
+                 columns[i].min_width ? widths[i] : MAX(widths[i], width_of(cell)),
+                 !columns[i + 1].header);
+    }
+    if (buf_error(&line) < 0)
+        return -ENOMEM;
+    fprintf(out, "%s\n", line.data);
+    return 0;
 }
 
 int columns_print(const struct column *columns, struct json_object *records, unsigned width,

@@ -12,7 +12,7 @@
     const rowHeight = Number(area.dataset.row), margin = Number(area.dataset.margin);
     const icicle = area.dataset.icicle === "1";
     const searchLabel = searchButton.textContent;
-    const total = Number(area.dataset.total);
+    const total = Number(area.dataset.total), unit = area.dataset.unit;
     let frames = [], zoomed = null, focused = null;
     let term = "", typing = false, ignoreCase = false, charWidth = 7.23;
 
@@ -127,12 +127,30 @@
             f.g.classList.toggle("match", hit);
         }
         const share = total ? (100 * sum / total).toFixed(2) : "0.00";
-        const result = expression ? "Matched: " + share + "%" : "";
+        const result = expression ? "Matched: " + share + "%" + inUnit(sum) : "";
         // The search line may be scrolled out of sight: what is typed shows at the foot too.
         matched.textContent = typing ? "/" + term + "▏ " + result : result;
         searchButton.textContent = typing ? "Search: " + term + "▏" :
             term ? "Search: " + term : searchLabel;
         clearButton.classList.toggle("hide", !term && !typing);
+    }
+
+    function inBytes(value) {
+        const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+        let i = 0;
+        for (; value >= 999.95 && i + 1 < units.length; i++)
+            value /= 1024;
+        return value.toFixed(i ? 1 : 0) + " " + units[i];
+    }
+
+    // What share of the picture's sum that is; samples say no more than their share does.
+    function inUnit(value) {
+        if (unit === "microseconds")
+            return value < 1e6 ? " (" + (value / 1e3).toFixed(1) + " ms)" :
+                " (" + (value / 1e6).toFixed(3) + " s)";
+        if (unit === "bytes")
+            return " (" + inBytes(value) + ")";
+        return unit === "samples" ? "" : " (" + value.toLocaleString("en") + " " + unit + ")";
     }
 
     function openSearch(event) {

@@ -5,6 +5,9 @@
 #include "cli/cmd.h"
 
 #include "base/text.h"
+#include "base/version.h"
+#include "cli/man.h"
+#include "cli/tables.h"
 
 #include <errno.h>
 #include <string.h>
@@ -29,6 +32,145 @@ const struct cmd commands[] = {
                  "porthole cpu shop/cart/app -F 499 -o cart.pb.gz  # for go tool pprof\n"
                  "porthole cpu all -o all.json  # kept, to be drawn later by render\n",
      .options = cmd_capture_options,
+     .run = cmd_capture},
+    {.name = "offcpu",
+     .operands = "TARGET",
+     .help = "where threads wait, and for how long",
+     .more =
+         "Blocked time by stack, summed in the kernel; folded lines and JSON have microseconds.\n"
+         "Time adds up over threads: ten that sleep have ten seconds a second, so look for the\n"
+         "threads that matter and for stacks with functions of yours. Waiting in epoll, poll or\n"
+         "select is waiting for work, and seldom what makes a service slow.\n\n"
+         "Threads that were preempted are not blocked: see runq. Waits that began before the\n"
+         "capture or outlast it count for their part within it. Not sure what to look for? Begin\n"
+         "with states. A lock? offwake shows who let go of it.\n",
+     .examples =
+         "porthole offcpu web1 -o waits.svg  # a flame graph of waiting\n"
+         "porthole offcpu db1 --state uninterruptible  # mostly the disk\n"
+         "porthole offcpu db1 --min-us 1000 --per-thread  # waits of a millisecond and more\n"
+         "porthole offcpu web1 --thread worker  # only threads whose name begins so\n",
+     .options = cmd_waits_options,
+     .run = cmd_capture},
+    {.name = "wakeup",
+     .operands = "TARGET",
+     .help = "who ends the waits of the target's threads",
+     .more =
+         "Blocked time by the stack of whoever ended it, below the thread that waited. A waker\n"
+         "outside of the target shows with its container, as host: or as kernel:. What an\n"
+         "interrupt woke is [timer interrupt], [network interrupt] or [block interrupt], since\n"
+         "whoever ran just then had no part in it. Without a waker: nobody ended the wait.\n",
+     .examples = "porthole wakeup web1  # a tree of wakers\n"
+                 "porthole wakeup web1 --thread worker -o wakers.svg  # of these threads only\n",
+     .options = cmd_waits_options,
+     .run = cmd_capture},
+    {.name = "offwake",
+     .operands = "TARGET",
+     .help = "where threads wait, with who ended the wait on top",
+     .more =
+         "Read it upwards: the stack that waits, the separator \"--\", then the waker's stack\n"
+         "upside down, paler, with the waker's name at the very top. For locks this is whoever\n"
+         "let go of it; see wakeup --help for what wakers are called.\n",
+     .examples = "porthole offwake db1 -o offwake.svg  # both stacks in one flame graph\n"
+                 "porthole offwake db1 --thread worker --min-us 1000  # long waits of workers\n",
+     .options = cmd_waits_options,
+     .run = cmd_capture},
+    {.name = "chain",
+     .operands = "TARGET",
+     .help = "like offwake, following each waker to who had woken it",
+     .more =
+         "The waker may have waited itself: its own waker stands above the next \"--\", and so\n"
+         "on. Follow a stack to its top to find what all of them were waiting for in the end:\n"
+         "the disk, a timer, the network, another container.\n",
+     .examples =
+         "porthole chain web1 --depth 6 -o chain.svg  # up to six wakers\n"
+         "porthole chain web1 --thread worker --min-percent 5  # a tree of the main chains\n",
+     .options = cmd_waits_options,
+     .run = cmd_capture},
+    {.name = "hotcold",
+     .operands = "TARGET",
+     .help = "CPU and waiting time in one picture; each thread adds up to the capture's time",
+     .more =
+         "Below each thread: on-CPU (warm colours), runnable, throttled and blocked (blue).\n"
+         "On-CPU stacks are sampled, 99 times a second; the sums are exact. Use --per-thread to\n"
+         "see what a single thread did all the time.\n",
+     .examples =
+         "porthole hotcold web1 --per-thread -o web1.svg  # what each thread did all the time\n"
+         "porthole hotcold web1 --per-thread --thread main  # one of them, as a tree\n",
+     .options = cmd_waits_options,
+     .run = cmd_capture},
+    {.name = "switches",
+     .operands = "TARGET",
+     .help = "context switches by stack, voluntary and involuntary apart",
+     .more =
+         "Voluntary: the thread gave the CPU away, because it had to wait. Involuntary: the CPU\n"
+         "was taken from it, because another thread was to run or the time was up. Counts, not\n"
+         "time: many short waits show here and hardly in offcpu.\n",
+     .examples = "porthole switches web1  # who gives the CPU away, and who loses it\n"
+                 "porthole switches web1 -d 2 -o switches.svg  # as a flame graph\n",
+     .options = cmd_waits_options,
+     .run = cmd_capture},
+    {.name = "runq",
+     .operands = "TARGET",
+     .help = "how long threads that are ready wait for a CPU, and for their CPU quota",
+     .more =
+         "Two answers that look alike from outside. Waiting for a CPU: others have it; more CPUs,\n"
+         "fewer threads or other weights help. Throttled: the cgroup has used its quota up; a\n"
+         "larger quota helps, or less work at once. As .svg it is a heat map: time from left to\n"
+         "right, how long was waited upwards, how often as colour, throttled time apart.\n",
+     .examples = "porthole runq web1 -d 30  # histogram, percentiles, threads\n"
+                 "porthole runq web1 -d 60 -o latency.svg  # over time: are there bursts?\n"
+                 "porthole runq web1 --json  # rows and histograms for scripts\n",
+     .options = cmd_waits_options,
+     .records = {"runq"},
+     .run = cmd_capture},
+    {.name = "states",
+     .operands = "TARGET",
+     .help = "how threads spend their time: CPU, ready, throttled, blocked on what",
+     .more = "Begin here when something is slow. CPU% high: porthole cpu. READY% or THROT%: runq.\n"
+             "DISK%, NET%, LOCK% or another: offcpu shows the stacks, offwake who ends the waits.\n"
+             "POLL% is mostly waiting for work. A row is for all threads of a name, unless\n"
+             "--per-process or --per-thread says otherwise; the last row is the total.\n",
+     .examples = "porthole states web1  # a row for each name of threads\n"
+                 "porthole states web1 --per-thread  # one row a thread, in percent of its life\n"
+                 "porthole states web1 | cut -f 1,6-9  # plain rows for scripts, in microseconds\n",
+     .options = cmd_waits_options,
+     .records = {"states"},
+     .run = cmd_capture},
+    {.name = "block",
+     .operands = "TARGET",
+     .help = "block I/O: latency, bytes, who issued it, whose data it is",
+     .more =
+         "Requests of block devices, charged to the container whose data they move: writeback\n"
+         "that the kernel does later belongs to whoever dirtied the pages. NAME issued it, OWNER\n"
+         "is whose it is; metadata and journal are the kernel's. The queue is the time before the\n"
+         "device had it. A long queue: too much at once, or a limit of the cgroup's. A slow\n"
+         "device: the disk, or others who use it.\n\n"
+         "What the page cache serves causes no requests: for waits of threads, see offcpu and\n"
+         "states. Merged and split requests count once, when they end.\n",
+     .examples =
+         "porthole block db1  # histograms, and a row for each issuer, owner and device\n"
+         "porthole block db1 -d 60 -o disk.svg  # latency over time: are there bursts?\n"
+         "porthole block db1 --events -d 0  # each request as it ends, until interrupted\n"
+         "porthole block db1 --stacks --weight bytes -o io.svg  # the code that causes it\n",
+     .options = cmd_io_options,
+     .records = {"block", "block-event"},
+     .run = cmd_capture},
+    {.name = "tcp",
+     .operands = "TARGET",
+     .help = "TCP connections: bytes, life, connect latency, round trips, retransmits",
+     .more =
+         "A row when a connection ends, and at the end one for each that is still open; those\n"
+         "that were open before the capture are marked in LIFE. A slow CONNECT: the network, or a\n"
+         "server that does not accept. RETR: segments were lost. Many short lives with one peer:\n"
+         "connections are not reused. STATE says why a connect failed: refused (nobody listens),\n"
+         "timed-out, unreachable, reset. PEER is the other end's container on the same host.\n",
+     .examples =
+         "porthole tcp web1  # rows as they come; histograms and peers at the end\n"
+         "porthole tcp web1 --events -d 0  # connects, accepts, closes, resets as they happen\n"
+         "porthole tcp web1 --json -d 0 | jq -c 'select(.state == \"failed\")'  # only failures\n"
+         "porthole tcp web1 --stacks --weight bytes -o tcp.svg  # the code that sends\n",
+     .options = cmd_io_options,
+     .records = {"tcp", "tcp-event", "tcp-peer"},
      .run = cmd_capture},
     {.name = "render",
      .operands = "FILE",
@@ -58,6 +200,7 @@ const struct cmd commands[] = {
 };
 
 static bool want_help, want_version, want_commands;
+static const char *want_man;
 
 static const struct option_spec global_options[] = {
     CMD_OPTION_SOCKET,
@@ -70,12 +213,13 @@ static const struct option_spec global_options[] = {
     {0},
 };
 
-/* For completion and man page checks only, so not in the help. */
+/* For completion and the making of man pages only, so not in the help. */
 static const struct option_spec hidden_options[] = {
     CMD_OPTION_SOCKET,
     {.name = "help", .short_name = 'h', .kind = OPTION_FLAG, .into = &want_help},
     {.name = "version", .kind = OPTION_FLAG, .into = &want_version},
     {.name = "commands", .kind = OPTION_FLAG, .into = &want_commands},
+    {.name = "man", .kind = OPTION_STRING, .into = &want_man, .arg = "COMMAND"},
     {0},
 };
 
@@ -104,6 +248,18 @@ static void print_examples(const char *examples, FILE *out)
         fprintf(out, "  %.*s\n", (int)strcspn(p, "\n"), p);
 }
 
+/* What stands in the rows of each kind. */
+static void print_columns(const struct cmd *c, FILE *out)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(c->records) && c->records[i]; i++) {
+        const struct table_spec *spec = table_spec_find(c->records[i]);
+
+        fprintf(out, "\nColumns%s%s (in tables; in plain rows and JSON):\n",
+                spec->heading ? " of " : "", spec->heading ? spec->heading : "");
+        table_help(spec, out);
+    }
+}
+
 static void print_command(const struct cmd *c, FILE *out)
 {
     fprintf(out, "porthole %s: %s\n\nUsage: porthole %s%s%s [OPTIONS]\n", c->name, c->help, c->name,
@@ -112,6 +268,7 @@ static void print_command(const struct cmd *c, FILE *out)
         fprintf(out, "\n%s", c->more);
     fputs("\nOptions:\n", out);
     options_help(c->options, out);
+    print_columns(c, out);
     print_examples(c->examples, out);
     fprintf(out, "\n%s", exit_codes);
 }
@@ -136,14 +293,39 @@ static bool asks_for_help(int argc, char **argv)
     return false;
 }
 
-static const struct cmd *find_command(const char *name, struct err *e)
+const struct cmd *cmd_find(const char *name)
 {
     for (const struct cmd *c = commands; c->name; c++)
         if (strcmp(c->name, name) == 0)
             return c;
+    return NULL;
+}
+
+static const struct cmd *find_command(const char *name, struct err *e)
+{
+    const struct cmd *c = cmd_find(name);
+
+    if (c)
+        return c;
     err_set(e, ERR_USAGE, "unknown command '%.64s'", name);
     err_remedy(e, "porthole --help lists them");
     return NULL;
+}
+
+/* The page of a command, or the list of commands. */
+static int print_man(const char *name, struct err *e)
+{
+    const struct cmd *c;
+
+    if (strcmp(name, "all") == 0) {
+        man_print_list(stdout);
+        return 0;
+    }
+    c = find_command(name, e);
+    if (!c)
+        return -EINVAL;
+    man_print_command(c, stdout);
+    return 0;
 }
 
 /* The place of the command's name in argv; argc when there is none. */
@@ -166,13 +348,15 @@ static int run(int argc, char **argv, struct err *e)
     if (r < 0)
         return r;
     if (want_version) {
-        printf("porthole %s\n", PORTHOLE_VERSION);
+        printf("porthole %s\n", porthole_version);
         return 0;
     }
     if (want_commands) {
         print_machine(stdout);
         return 0;
     }
+    if (want_man)
+        return print_man(want_man, e);
     if (want_help || (first < argc && strcmp(argv[first], "help") == 0 && first + 1 == argc)) {
         print_usage(stdout);
         return 0;

@@ -41,6 +41,7 @@ void model_free(struct model *m)
     free(m->ids);
     json_object_put(m->started);
     json_object_put(m->quality);
+    json_object_put(m->records);
     json_object_put(m->end);
     free(m);
 }
@@ -196,6 +197,19 @@ int model_finish(struct model *m)
     table_free(TAKE_PTR(m->interned));
     free(TAKE_PTR(m->ids));
     return stacks_finish(m->stacks, m->rank);
+}
+
+void model_set_taker(struct model *m,
+                     int (*take)(void *data, const struct model *m, struct json_object *row),
+                     void *data)
+{
+    m->take_row = take;
+    m->taker = data;
+}
+
+bool model_is_empty(const struct model *m)
+{
+    return m->stacks->total == 0 && m->rows == 0;
 }
 
 const char *model_unit(const struct model *m)

@@ -25,6 +25,7 @@ enum model_kind {
     MODEL_KERNEL,
     MODEL_JIT,
     MODEL_INLINED,
+    MODEL_LABEL,     /* a word of the view's, no function */
     MODEL_THREAD,    /* comm, with pid and tid where they are kept apart */
     MODEL_CONTAINER, /* only in captures that span several */
     MODEL_KIND_COUNT,
@@ -60,7 +61,14 @@ struct model {
 
     /* The lines of these types as they came; NULL when there was none. */
     struct json_object *started, *quality, *end;
-    struct err error; /* of an "error" line */
+    struct json_object *records; /* array of the rows and histograms that are kept; or NULL */
+    uint64_t rows;               /* that came: lines of type record, aggregate and event */
+    bool yields_records;         /* instead of stacks */
+    struct err error;            /* of an "error" line */
+
+    /* See model_set_taker(). */
+    int (*take_row)(void *data, const struct model *m, struct json_object *row);
+    void *taker;
 
     bool keep_files;        /* frames that differ only in file or address stay apart (pprof) */
     struct table *interned; /* key of a frame -> its number + 1 */
@@ -79,6 +87,16 @@ int model_add_frame(struct model *m, const struct model_frame *f, uint32_t *ret)
 
 /* The number of the frame that stands for this thread (and process), in *ret. 0 or -ENOMEM. */
 int model_add_thread(struct model *m, const struct model_label *l, uint32_t *ret);
+
+/* Has take asked about each row that comes, before it is kept. It returns 1 when it is done with
+ * the row and nobody needs it any more, 0 when it is to be kept, or -errno, which model_add_line()
+ * returns. */
+void model_set_taker(struct model *m,
+                     int (*take)(void *data, const struct model *m, struct json_object *row),
+                     void *data);
+
+/* Whether the capture saw nothing at all. */
+bool model_is_empty(const struct model *m);
 
 /* Takes one line of a stream, without its newline. Errors name what is wrong, not the line's
  * number: that is m->line. A line of type "error" is no error here: it lands in m->error. */
@@ -100,6 +118,3 @@ const char *model_unit(const struct model *m); /* "samples" unless the stream sa
  * foreign text. Return NULL when out of memory. */
 char *model_title(const struct model *m, const char *given);
 char *model_subtitle(const struct model *m);
-
-/* Appends a number as in 1,234,567. */
-void model_add_grouped(struct buf *b, uint64_t n);

@@ -47,6 +47,8 @@ static enum model_kind kind_of_text(const char *text, size_t *size)
                 *size -= 4;
                 return suffixes[i].kind;
             }
+    if (*size == 2 && memcmp(text, "--", 2) == 0)
+        return MODEL_LABEL; /* between a stack and its waker's, as the field writes it */
     return memmem(text, *size, "::", 2) ? MODEL_CXX : MODEL_USER;
 }
 

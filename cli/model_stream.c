@@ -5,19 +5,24 @@
  */
 #include "cli/model.h"
 
+#include "base/version.h"
+
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define VALUE_MAX (1ull << 56)
 #define PID_MAX (1ull << 31)
+#define RECORDS_MAX 1000000
 
 static int take_frame(struct model *m, const struct json_object *o, struct err *e)
 {
     static const char *const kinds[FRAME_KIND_COUNT] = PROTO_FRAME_KINDS;
     static const enum model_kind drawn[FRAME_KIND_COUNT] = {MODEL_USER, MODEL_KERNEL, MODEL_JIT,
-                                                            MODEL_INLINED};
-    struct model_frame f = {.label = MODEL_NONE, .kind = MODEL_KIND_COUNT};
+                                                            MODEL_INLINED, MODEL_LABEL};
+    /* Kinds that later versions may add are drawn like the user's. */
+    struct model_frame f = {.label = MODEL_NONE, .kind = MODEL_USER};
     const char *kind = json_string(o, "kind"), *address = json_string(o, "address");
     uint64_t id;
     uint32_t *ids;
@@ -29,8 +34,6 @@ static int take_frame(struct model *m, const struct json_object *o, struct err *
     for (size_t i = 0; i < FRAME_KIND_COUNT; i++)
         if (strcmp(kind, kinds[i]) == 0)
             f.kind = drawn[i];
-    if (f.kind == MODEL_KIND_COUNT)
-        return err_set(e, ERR_FAILED, "unknown frame kind '%.64s'", kind);
     if (!json_number(o, "id", UINT32_MAX - 1, &id) || id != m->id_count)
         return err_set(e, ERR_FAILED, "frame ids must count up: expected %u", m->id_count);
 
@@ -123,10 +126,21 @@ static int keep(struct json_object **at, struct json_object *o, struct err *e)
     return 0;
 }
 
+static int refuse_version(uint64_t version, struct err *e)
+{
+    int r = err_set(e, ERR_VERSION,
+                    "it is of version %" PRIu64 " of the protocol, this porthole speaks version %d",
+                    version, PROTO_VERSION);
+
+    err_remedy(e, "upgrade %s, the older of the two",
+               version > PROTO_VERSION ? "this porthole" : "portholed, or what wrote the file");
+    return r;
+}
+
 int model_error(const struct json_object *o, struct err *e)
 {
     const char *code = json_string(o, "code"), *message = json_string(o, "message");
-    const char *remedy = json_string(o, "remedy");
+    const char *remedy = json_string(o, "remedy"), *version = json_string(o, "version");
     struct json_object *names = json_member(o, "candidates", json_type_array);
     size_t n = names ? MIN(json_object_array_length(names), (size_t)8) : 0;
     char list[400] = "";
@@ -136,6 +150,11 @@ int model_error(const struct json_object *o, struct err *e)
                 message && *message ? message : "the agent refused");
     if (remedy && *remedy)
         err_remedy(e, "%s", remedy);
+    if (e->code == ERR_USAGE && version && strcmp(version, porthole_version) != 0)
+        err_remedy(e,
+                   "portholed is of version %.64s, porthole of %s: one may not know what the "
+                   "other does",
+                   version, porthole_version);
     for (size_t i = 0; i < n; i++) {
         const char *name = json_object_get_string(json_object_array_get_idx(names, i));
         size_t used = strlen(list);
@@ -147,10 +166,56 @@ int model_error(const struct json_object *o, struct err *e)
     return r;
 }
 
+static int keep_record(struct model *m, struct json_object *o, struct err *e)
+{
+    if (!m->records)
+        m->records = json_object_new_array();
+    if (!m->records)
+        return -ENOMEM;
+    if (json_object_array_length(m->records) >= RECORDS_MAX)
+        return err_set(e, ERR_FAILED, "more than %d records", RECORDS_MAX);
+    if (json_object_array_add(m->records, json_object_get(o)) == 0)
+        return 0;
+    json_object_put(o);
+    return -ENOMEM;
+}
+
+static int take_record(struct model *m, struct json_object *o, bool is_row, struct err *e)
+{
+    int r = 0;
+
+    if (!m->started)
+        return err_set(e, ERR_FAILED, "a record before the line of type 'started'");
+    if (is_row) {
+        m->rows++;
+        r = m->take_row ? m->take_row(m->taker, m, o) : 0;
+    }
+    return r == 0 ? keep_record(m, o, e) : MIN(r, 0);
+}
+
+/* Sums and what happened once differ in type, so that nobody who adds up counts twice. */
+static bool is_row(const char *type)
+{
+    return strcmp(type, "record") == 0 || strcmp(type, "aggregate") == 0 ||
+           strcmp(type, "event") == 0;
+}
+
+static int take_started(struct model *m, struct json_object *o, struct err *e)
+{
+    const char *yields = json_string(o, "yields");
+    uint64_t version;
+
+    if (!json_number(o, "porthole", UINT64_MAX, &version))
+        return err_set(e, ERR_FAILED, "it does not say its version of the protocol");
+    if (version < PROTO_VERSION_MIN || version > PROTO_VERSION)
+        return refuse_version(version, e);
+    m->yields_records = yields && strcmp(yields, "records") == 0;
+    return keep(&m->started, o, e);
+}
+
 int model_add_line(struct model *m, const char *line, size_t size, struct err *e)
 {
     _cleanup_json_ struct json_object *o = NULL;
-    uint64_t version;
     const char *type;
     int r;
 
@@ -167,11 +232,10 @@ int model_add_line(struct model *m, const char *line, size_t size, struct err *e
         model_error(o, &m->error);
         return 0;
     }
-    if (strcmp(type, "started") == 0) {
-        if (!json_number(o, "porthole", UINT64_MAX, &version) || version != PROTO_VERSION)
-            return err_set(e, ERR_FAILED, "not version %d of the protocol", PROTO_VERSION);
-        return keep(&m->started, o, e);
-    }
+    if (strcmp(type, "started") == 0)
+        return take_started(m, o, e);
+    if (is_row(type) || strcmp(type, "histogram") == 0)
+        return take_record(m, o, is_row(type), e);
     if (strcmp(type, "quality") == 0)
         return keep(&m->quality, o, e);
     if (strcmp(type, "end") == 0)

@@ -5,6 +5,7 @@
 #include "cli/model.h"
 
 #include "base/buf.h"
+#include "cli/units.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -22,32 +23,18 @@ static char *take_text(struct buf *b)
 char *model_title(const struct model *m, const char *given)
 {
     const char *view = json_string(m->started, "view"), *name = container_field(m, "name");
+    const char *what = units_title(m);
     _cleanup_buf_ struct buf b = {0};
 
     if (given)
         return strdup(given);
     if (!m->started)
         return strdup("Flame graph");
-    if (view && strcmp(view, "cpu") == 0)
-        buf_adds(&b, "CPU time of ");
-    else
-        buf_addf(&b, "%s of ", view ? view : "profile");
+    buf_addf(&b, "%s of ", what ? what : view ? view : "profile");
     if (!name)
         name = json_string(m->started, "target");
     buf_adds(&b, name ? name : "all");
     return take_text(&b);
-}
-
-void model_add_grouped(struct buf *b, uint64_t n)
-{
-    char digits[24];
-    int size = snprintf(digits, sizeof(digits), "%" PRIu64, n);
-
-    for (int i = 0; i < size; i++) {
-        if (i && (size - i) % 3 == 0)
-            buf_addc(b, ',');
-        buf_addc(b, digits[i]);
-    }
 }
 
 /* Begins the next part of the subtitle. */
@@ -98,12 +85,23 @@ static void add_timing(struct buf *b, const struct model *m)
     }
 }
 
+static void add_lost(struct buf *b, const struct model *m, uint64_t lost)
+{
+    buf_adds(b, ", ");
+    if (lost)
+        units_add_number(b, m, lost);
+    else
+        buf_addc(b, '0');
+    buf_adds(b, " lost");
+}
+
 char *model_subtitle(const struct model *m)
 {
     const char *host = json_string(m->started, "host"), *time = json_string(m->started, "time");
     const char *status = json_string(m->end, "status");
     _cleanup_buf_ struct buf b = {0};
     uint64_t taken, shown;
+    bool known;
 
     add_container(&b, m);
     if (host) {
@@ -115,15 +113,13 @@ char *model_subtitle(const struct model *m)
         buf_adds(&b, time);
     }
     add_timing(&b, m);
+    known = json_number(m->quality, "taken", UINT64_MAX, &taken) &&
+            json_number(m->quality, "shown", UINT64_MAX, &shown) && taken >= shown;
     next_part(&b);
-    model_add_grouped(&b, m->stacks->total);
-    buf_addf(&b, " %s", model_unit(m));
-    if (json_number(m->quality, "taken", UINT64_MAX, &taken) &&
-        json_number(m->quality, "shown", UINT64_MAX, &shown) && taken >= shown) {
-        buf_adds(&b, ", ");
-        model_add_grouped(&b, taken - shown);
-        buf_adds(&b, " lost");
-    }
+    /* Where rows are shown nothing was added up from stacks. */
+    units_add_value(&b, m, m->yields_records && known ? shown : m->stacks->total);
+    if (known)
+        add_lost(&b, m, taken - shown);
     if (status && strcmp(status, "done") != 0)
         buf_addf(&b, " · %s", status);
     return take_text(&b);

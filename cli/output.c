@@ -9,32 +9,53 @@
 #include <sys/stat.h>
 
 static const struct format formats[] = {
-    {.name = "tree", .suffix = ".txt", .render = render_tree},
-    {.name = "folded", .suffix = ".folded", .render = render_folded},
-    {.name = "svg", .suffix = ".svg", .render = render_svg},
-    {.name = "json", .suffix = ".json", .render = render_json},
+    {.name = "tree", .suffix = ".txt", .stacks = true, .render = render_tree},
+    {.name = "table",
+     .suffix = ".txt",
+     .records = true,
+     .live = LIVE_TABLE,
+     .render = render_table},
+    {.name = "rows", .suffix = ".tsv", .records = true, .live = LIVE_ROWS, .render = render_rows},
+    {.name = "svg", .suffix = ".svg", .records = true, .render = render_heatmap},
+    {.name = "folded", .suffix = ".folded", .stacks = true, .render = render_folded},
+    {.name = "svg", .suffix = ".svg", .stacks = true, .render = render_svg},
+    {.name = "json", .suffix = ".json", .stacks = true, .records = true, .render = render_json},
     {.name = "pprof",
      .suffix = ".pb.gz",
      .keep_files = true,
      .binary = true,
+     .stacks = true,
      .render = render_pprof},
 };
 
-static const struct format *by_name(const char *name)
+const struct format output_records = {
+    .name = "records", .records = true, .live = LIVE_RECORDS, .render = render_records};
+
+static bool draws(const struct format *f, bool records)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
-        if (strcmp(formats[i].name, name) == 0)
-            return &formats[i];
-    return NULL;
+    return records ? f->records : f->stacks;
 }
 
-static const struct format *by_suffix(const char *path, struct err *e)
+/* One that draws that, else one that is called so. */
+static const struct format *by_name(const char *name, bool records)
+{
+    const struct format *found = NULL;
+
+    for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
+        if (strcmp(formats[i].name, name) == 0 && (!found || !draws(found, records)))
+            found = &formats[i];
+    return found;
+}
+
+static const struct format *by_suffix(const char *path, bool records, struct err *e)
 {
     char known[128] = "";
 
     for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
         size_t n = strlen(path), size = strlen(formats[i].suffix), used = strlen(known);
 
+        if (!draws(&formats[i], records))
+            continue;
         if (n > size && strcmp(path + n - size, formats[i].suffix) == 0)
             return &formats[i];
         snprintf(known + used, sizeof(known) - used, "%s%s", used ? " " : "", formats[i].suffix);
@@ -44,16 +65,21 @@ static const struct format *by_suffix(const char *path, struct err *e)
     return NULL;
 }
 
-const struct format *output_format(const char *word, const char *path, struct err *e)
+const struct format *output_format(const char *word, const char *path, bool records, struct err *e)
 {
+    static const char *const usual[2][2] = {{"folded", "tree"}, {"rows", "table"}};
     const struct format *f;
 
-    if (word)
-        f = by_name(word);
-    else if (path)
-        f = by_suffix(path, e);
-    else
-        f = by_name(isatty(STDOUT_FILENO) ? "tree" : "folded");
+    if (!word && path)
+        return by_suffix(path, records, e);
+    f = by_name(word ? word : usual[records][isatty(STDOUT_FILENO) == 1], records);
+    if (f && !draws(f, records)) {
+        err_set(e, ERR_USAGE, "the format %s cannot show %s", f->name,
+                records ? "the rows of this view" : "stacks");
+        err_remedy(e, "give --format=%s",
+                   records ? "table, rows, svg or json" : "tree, folded, svg or json");
+        return NULL;
+    }
     if (f && f->binary && !path && isatty(STDOUT_FILENO)) {
         err_set(e, ERR_USAGE, "%s is binary and stdout is a terminal", f->name);
         err_remedy(e, "give --output=FILE%s", f->suffix);
@@ -186,12 +212,19 @@ static int name_it(struct output *o)
     return 0;
 }
 
-int output_commit(struct output *o, struct err *e)
+int output_flush(const struct output *o, struct err *e)
 {
-    int r = 0;
-
     if (fflush(o->stream) != 0 || ferror(o->stream))
         return refuse(o->shown, errno ? errno : EIO, e);
+    return 0;
+}
+
+int output_commit(struct output *o, struct err *e)
+{
+    int r = output_flush(o, e);
+
+    if (r < 0)
+        return r;
     if (o->path) {
         r = name_it(o);
         if (r < 0)

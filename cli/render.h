@@ -27,6 +27,21 @@ int render_folded(const struct model *m, const struct render_options *o, FILE *o
 int render_svg(const struct model *m, const struct render_options *o, FILE *out);
 int render_pprof(const struct model *m, const struct render_options *o, FILE *out);
 
+/* For records: tables, and histograms as bars; plain rows, all columns, separated by tabs; and the
+ * records as they are, one object a line. */
+int render_table(const struct model *m, const struct render_options *o, FILE *out);
+int render_rows(const struct model *m, const struct render_options *o, FILE *out);
+int render_records(const struct model *m, const struct render_options *o, FILE *out);
+
+/* One plain row, for NULL the line of its columns' names; and one record. Rows as they come are
+ * written by these, too. The former returns 0 or -ENOMEM. */
+struct table_spec;
+int render_row(const struct table_spec *spec, const struct json_object *row, FILE *out);
+void render_record(struct json_object *record, FILE *out);
+
+/* For histograms over time: a heat map. */
+int render_heatmap(const struct model *m, const struct render_options *o, FILE *out);
+
 /* The lines of a stream that reads back as this model. A capture is not written by this: its stream
  * is saved as it came. */
 int render_json(const struct model *m, const struct render_options *o, FILE *out);

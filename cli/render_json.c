@@ -5,6 +5,7 @@
 #include "cli/render.h"
 
 #include "base/text.h"
+#include "base/version.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -28,11 +29,9 @@ static void put_object(struct json_object *o, FILE *out)
 /* Frames of the protocol get ids in the order of the model's; labels get none. */
 static void put_frames(const struct model *m, uint32_t *ids, struct buf *line, FILE *out)
 {
-    static const char *const kinds[MODEL_KIND_COUNT] = {[MODEL_USER] = "user",
-                                                        [MODEL_CXX] = "user",
-                                                        [MODEL_KERNEL] = "kernel",
-                                                        [MODEL_JIT] = "jit",
-                                                        [MODEL_INLINED] = "inlined"};
+    static const char *const kinds[MODEL_KIND_COUNT] = {
+        [MODEL_USER] = "user", [MODEL_CXX] = "user",        [MODEL_KERNEL] = "kernel",
+        [MODEL_JIT] = "jit",   [MODEL_INLINED] = "inlined", [MODEL_LABEL] = "label"};
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < m->frame_count; i++) {
@@ -116,7 +115,7 @@ int render_json(const struct model *m, const struct render_options *o, FILE *out
         put_object(m->started, out);
     } else {
         buf_addf(&line, "{\"type\":\"started\",\"porthole\":%d,\"version\":", PROTO_VERSION);
-        text_add_json(&line, PORTHOLE_VERSION);
+        text_add_json(&line, porthole_version);
         buf_adds(&line, ",\"view\":\"cpu\",\"unit\":\"samples\",\"yields\":\"stacks\",\"target\":");
         text_add_json(&line, o->title ? o->title : "folded lines");
         buf_adds(&line, "}");

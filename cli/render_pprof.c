@@ -3,11 +3,13 @@
  * The profile.proto of google/pprof, encoded by hand and gzipped: opens in "go tool pprof".
  *
  * Field numbers are those of https://github.com/google/pprof/blob/main/proto/profile.proto. Frames
- * are symbolised already, so a location is a function; inlined frames are locations of their own.
+ * are symbolised already, so a location is a function, and as lines before it what was inlined
+ * there.
  */
 #include "cli/render.h"
 
 #include "base/buf.h"
+#include "cli/units.h"
 
 #include <errno.h>
 #include <string.h>
@@ -44,11 +46,12 @@ enum { FUNCTION_ID = 1, FUNCTION_NAME, FUNCTION_SYSTEM_NAME, FUNCTION_FILE };
 
 struct pprof {
     const struct model *m;
-    struct buf out;         /* the message, string table last */
-    struct buf strings;     /* that table, encoded */
-    struct table *numbers;  /* string -> number + 1 */
-    struct table *mappings; /* file and build ID -> number */
-    uint64_t string_count, mapping_count;
+    struct buf out;          /* the message, string table last */
+    struct buf strings;      /* that table, encoded */
+    struct table *numbers;   /* string -> number + 1 */
+    struct table *mappings;  /* file and build ID -> number */
+    struct table *locations; /* frames, innermost first -> number */
+    uint64_t string_count, mapping_count, location_count;
     uint64_t period_ns; /* 0: samples are not time */
 };
 
@@ -136,23 +139,60 @@ static uint64_t mapping_number(struct pprof *p, const struct model_frame *f)
     return p->mapping_count;
 }
 
-static void add_location(struct pprof *p, uint64_t id, const struct model_frame *f)
+/* A function has its frame's number, plus one. */
+static void add_function(struct pprof *p, uint32_t frame)
 {
-    _cleanup_buf_ struct buf b = {0}, line = {0};
+    const struct model_frame *f = &p->m->frames[frame];
+    _cleanup_buf_ struct buf b = {0};
     uint64_t name = string_number(p, *f->name ? f->name : RENDER_NO_NAME);
 
-    add_number(&b, FUNCTION_ID, id);
+    add_number(&b, FUNCTION_ID, frame + 1ull);
     add_number(&b, FUNCTION_NAME, name);
     add_number(&b, FUNCTION_SYSTEM_NAME, name);
     add_number(&b, FUNCTION_FILE, string_number(p, f->file));
     add_message(&p->out, PROFILE_FUNCTION, &b);
+}
 
-    add_number(&line, LINE_FUNCTION, id);
-    add_number(&b, LOCATION_ID, id);
-    add_number(&b, LOCATION_MAPPING, mapping_number(p, f));
-    add_number(&b, LOCATION_ADDRESS, f->address);
-    add_message(&b, LOCATION_LINE, &line);
+/* The number of the location that has these frames (uint32_t), innermost first: what was inlined,
+ * then the function that it was inlined into. */
+static uint64_t location_number(struct pprof *p, const struct buf *run)
+{
+    const uint32_t *frames = (const void *)run->data;
+    size_t count = run->size / sizeof(*frames);
+    const struct model_frame *outer = &p->m->frames[frames[count - 1]];
+    _cleanup_buf_ struct buf b = {0}, line = {0};
+    uintptr_t known = (uintptr_t)table_get(p->locations, run->data, run->size);
+
+    if (known)
+        return known;
+    if (table_put(p->locations, run->data, run->size, (void *)(uintptr_t)++p->location_count) < 0)
+        p->out.failed = true;
+    add_number(&b, LOCATION_ID, p->location_count);
+    add_number(&b, LOCATION_MAPPING, mapping_number(p, outer));
+    add_number(&b, LOCATION_ADDRESS, outer->address);
+    for (size_t i = 0; i < count; i++) {
+        add_number(&line, LINE_FUNCTION, frames[i] + 1ull);
+        add_message(&b, LOCATION_LINE, &line);
+    }
     add_message(&p->out, PROFILE_LOCATION, &b);
+    return p->location_count;
+}
+
+/* Ends the run of frames that share a location, if there is one. */
+static void end_run(struct pprof *p, struct buf *run, struct buf *list)
+{
+    if (buf_error(run) < 0)
+        p->out.failed = true;
+    else if (run->size)
+        add_varint(list, location_number(p, run));
+    run->size = 0;
+}
+
+static void add_frame(struct pprof *p, uint32_t frame, struct buf *run, struct buf *list)
+{
+    buf_add(run, &frame, sizeof(frame));
+    if (p->m->frames[frame].kind != MODEL_INLINED)
+        end_run(p, run, list);
 }
 
 static void add_label(struct pprof *p, struct buf *sample, const char *key, const char *text,
@@ -184,7 +224,7 @@ static void add_labels(struct pprof *p, struct buf *sample, const struct model_l
 static void add_sample(struct pprof *p, uint32_t node)
 {
     const struct stacks *s = p->m->stacks;
-    _cleanup_buf_ struct buf b = {0}, list = {0}, labels = {0};
+    _cleanup_buf_ struct buf b = {0}, list = {0}, labels = {0}, run = {0};
     uint64_t value = s->nodes[node].self;
 
     for (uint32_t at = node; at != STACKS_ROOT; at = s->nodes[at].parent)
@@ -192,10 +232,11 @@ static void add_sample(struct pprof *p, uint32_t node)
             uint32_t frame = s->pool[s->nodes[at].frames + i - 1];
 
             if (p->m->frames[frame].kind < MODEL_THREAD)
-                add_varint(&list, frame + 1ull);
+                add_frame(p, frame, &run, &list);
             else if (p->m->frames[frame].kind == MODEL_THREAD)
                 add_labels(p, &labels, &p->m->labels[p->m->frames[frame].label]);
         }
+    end_run(p, &run, &list);
     add_message(&b, SAMPLE_LOCATION, &list);
     add_varint(&list, value);
     if (p->period_ns)
@@ -232,17 +273,22 @@ static uint64_t find_period(const struct model *m)
 static void add_profile(struct pprof *p)
 {
     const struct model *m = p->m;
-    const char *event = json_string(m->started, "event");
+    const char *view = json_string(m->started, "view"), *event = json_string(m->started, "event");
     uint64_t period = json_count(m->started, "period");
 
     p->period_ns = find_period(m);
     add_bytes(&p->strings, PROFILE_STRING, "", 0);
-    add_value_type(p, PROFILE_SAMPLE_TYPE, model_unit(m), "count");
+    if (units_are_times(m))
+        add_value_type(p, PROFILE_SAMPLE_TYPE, view ? view : "time", "microseconds");
+    else if (units_are_bytes(m))
+        add_value_type(p, PROFILE_SAMPLE_TYPE, view ? view : "bytes", "bytes");
+    else
+        add_value_type(p, PROFILE_SAMPLE_TYPE, model_unit(m), "count");
     if (p->period_ns)
         add_value_type(p, PROFILE_SAMPLE_TYPE, "cpu", "nanoseconds");
     for (uint32_t i = 0; i < m->frame_count; i++)
         if (m->frames[i].kind < MODEL_THREAD)
-            add_location(p, i + 1ull, &m->frames[i]);
+            add_function(p, i);
     for (uint32_t i = 1; i < m->stacks->node_count; i++)
         if (m->stacks->nodes[m->stacks->order[i]].self)
             add_sample(p, m->stacks->order[i]);
@@ -291,6 +337,8 @@ int render_pprof(const struct model *m, const struct render_options *o _unused_,
 
     if (r == 0)
         r = table_new(&p.mappings, NULL);
+    if (r == 0)
+        r = table_new(&p.locations, NULL);
     if (r == 0) {
         add_profile(&p);
         if (buf_error(&p.strings) < 0)
@@ -302,6 +350,7 @@ int render_pprof(const struct model *m, const struct render_options *o _unused_,
         r = write_gzip(&p.out, out);
     table_free(p.numbers);
     table_free(p.mappings);
+    table_free(p.locations);
     buf_free(&p.out);
     buf_free(&p.strings);
     return r;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A flame graph as one SVG file that stands alone: a picture everywhere, and in a browser one to
- * zoom and search (flamegraph.js). Names enter it through text_add_terminal and text_add_xml only.
+ * zoom and search (flamegraph.js). Names enter it through svgtext.h only.
  */
 #include "cli/render.h"
 
-#include "base/text.h"
-#include "cli/width.h"
+#include "cli/svgtext.h"
+#include "cli/tint.h"
+#include "cli/units.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -30,19 +31,25 @@
 #include "cli/flamegraph.css.inc.h"
 #include "cli/flamegraph.js.inc.h"
 
+/* What has colours of its own: the kinds of frames, and where threads waited. */
+enum hue { COLD = MODEL_KIND_COUNT, COLD_KERNEL, HUE_COUNT };
+
 /* Colours of a kind run from one to the other; the name picks the shade. */
 static const struct {
     const char *legend;
     char letter;
     uint8_t from[3], to[3];
-} palette[MODEL_KIND_COUNT] = {
+} palette[HUE_COUNT] = {
     [MODEL_USER] = {"user", 'u', {0xe6, 0x5f, 0x4b}, {0xf8, 0x9b, 0x80}},
     [MODEL_CXX] = {"C++, Rust", 'c', {0xe2, 0xbd, 0x45}, {0xf6, 0xe0, 0x86}},
     [MODEL_KERNEL] = {"kernel", 'k', {0xee, 0x90, 0x32}, {0xfc, 0xbf, 0x74}},
     [MODEL_JIT] = {"JIT", 'j', {0x72, 0xbf, 0x5e}, {0xac, 0xde, 0x95}},
     [MODEL_INLINED] = {"inlined", 'i', {0x58, 0xc0, 0xc2}, {0x9f, 0xe3, 0xdf}},
     [MODEL_THREAD] = {"thread", 't', {0xb8, 0xc2, 0xcd}, {0xd2, 0xda, 0xe2}},
+    [MODEL_LABEL] = {"label", 'l', {0x9a, 0xa0, 0xa6}, {0xc4, 0xc8, 0xcc}},
     [MODEL_CONTAINER] = {"container", 'b', {0xa0, 0xae, 0xc0}, {0xbc, 0xc8, 0xd8}},
+    [COLD] = {"waiting", 'w', {0x6f, 0xa8, 0xdc}, {0xae, 0xd0, 0xf0}},
+    [COLD_KERNEL] = {"waiting, kernel", 'n', {0x3d, 0x74, 0xb4}, {0x72, 0xa0, 0xd2}},
 };
 
 struct svg {
@@ -56,7 +63,9 @@ struct svg {
     uint64_t threshold; /* smallest total that is drawn */
     uint64_t drawn, left_out;
     uint32_t rows;
-    bool kinds[MODEL_KIND_COUNT];
+    uint8_t *tint;        /* by node: enum tint of its run's last frame */
+    bool hues[HUE_COUNT]; /* that are drawn */
+    bool wakers;
 };
 
 static void flush(struct svg *v)
@@ -64,31 +73,6 @@ static void flush(struct svg *v)
     if (!buf_error(&v->b))
         fwrite(v->b.data, 1, v->b.size, v->out);
     v->b.size = 0;
-}
-
-/* Foreign text, safe for terminals too: names are copied out of pictures. */
-static void add_text(struct buf *b, const char *text)
-{
-    _cleanup_buf_ struct buf safe = {0};
-
-    text_add_terminal(&safe, text);
-    if (buf_error(&safe) < 0)
-        b->failed = true;
-    else if (safe.data)
-        text_add_xml(b, safe.data);
-}
-
-static void add_cut_text(struct buf *b, const char *text, unsigned width)
-{
-    _cleanup_buf_ struct buf safe = {0}, cut = {0};
-
-    text_add_terminal(&safe, text);
-    if (safe.data)
-        width_add_cut(&cut, safe.data, width);
-    if (buf_error(&safe) < 0 || buf_error(&cut) < 0)
-        b->failed = true;
-    else if (cut.data)
-        text_add_xml(b, cut.data);
 }
 
 /* Counts what a threshold would draw. */
@@ -100,6 +84,33 @@ static uint64_t count_drawn(const struct stacks *s, uint64_t threshold)
         if (s->nodes[i].total >= threshold)
             count += s->nodes[i].frame_count;
     return count;
+}
+
+static size_t hue_of(const struct model_frame *f, enum tint tint)
+{
+    if (tint != TINT_COLD || f->kind >= MODEL_THREAD)
+        return f->kind;
+    return f->kind == MODEL_KERNEL ? COLD_KERNEL : COLD;
+}
+
+/* Finds the tint of each node's last frame, and the hues of all. */
+static void choose_hues(struct svg *v)
+{
+    const struct stacks *s = v->m->stacks;
+
+    for (uint32_t i = 1; i < s->node_count; i++) {
+        const struct stack_node *n = &s->nodes[s->order[i]];
+        enum tint tint = v->tint[n->parent];
+
+        for (uint32_t j = 0; j < n->frame_count; j++) {
+            const struct model_frame *f = &v->m->frames[s->pool[n->frames + j]];
+
+            tint = tint_next(tint, f);
+            v->hues[hue_of(f, tint)] = true;
+            v->wakers = v->wakers || tint == TINT_WAKER;
+        }
+        v->tint[s->order[i]] = (uint8_t)tint;
+    }
 }
 
 /* Depths of all nodes, the threshold, and how many rows that leaves. */
@@ -133,8 +144,8 @@ static void put_style(struct svg *v)
 {
     buf_adds(&v->b, "<style>\n");
     buf_adds(&v->b, flamegraph_css);
-    for (size_t kind = 0; kind < MODEL_KIND_COUNT; kind++)
-        for (unsigned i = 0; v->kinds[kind] && i < SHADES; i++) {
+    for (size_t kind = 0; kind < HUE_COUNT; kind++)
+        for (unsigned i = 0; v->hues[kind] && i < SHADES; i++) {
             unsigned rgb[3];
 
             for (size_t c = 0; c < 3; c++)
@@ -180,17 +191,17 @@ static int put_head(struct svg *v)
     buf_addf(&v->b, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\"", WIDTH);
     buf_addf(&v->b, " height=\"%" PRIu64 "\" viewBox=\"0 0 %d %" PRIu64 "\">\n<title>", height,
              WIDTH, height);
-    add_text(&v->b, title);
+    svgtext_add(&v->b, title);
     buf_adds(&v->b, "</title>\n<desc>");
-    add_text(&v->b, sub);
+    svgtext_add(&v->b, sub);
     buf_adds(&v->b, "</desc>\n");
     put_style(v);
     buf_adds(&v->b, "<rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n<g class=\"head\">\n");
     open_text(v, "title", "50%", 26, CENTRED);
-    add_cut_text(&v->b, title, TITLE_CHARS);
+    svgtext_add_cut(&v->b, title, TITLE_CHARS);
     buf_adds(&v->b, "</text>\n");
     open_text(v, "subtitle", "50%", 45, CENTRED);
-    add_cut_text(&v->b, sub, SUBTITLE_CHARS);
+    svgtext_add_cut(&v->b, sub, SUBTITLE_CHARS);
     buf_adds(&v->b, "</text>\n");
     put_buttons(v);
     buf_adds(&v->b, "</g>\n");
@@ -204,20 +215,23 @@ static void put_box(struct svg *v, const char *name, const char *classes, uint32
 {
     double total = (double)v->m->stacks->total, width = (double)value / total;
     uint64_t y = (uint64_t)(v->o->icicle ? depth : v->rows - 1 - depth) * ROW;
+    _cleanup_buf_ struct buf words = {0};
     double room = (width * (WIDTH - 2 * MARGIN) - 6) / CHAR_WIDTH;
 
     buf_addf(&v->b, "<g data-s=\"%" PRIu64 "\" data-v=\"%" PRIu64 "\"><title>", start, value);
-    add_text(&v->b, name);
+    svgtext_add(&v->b, name);
     buf_adds(&v->b, " (");
-    model_add_grouped(&v->b, value);
-    buf_addf(&v->b, " %s, %.2f%%)</title><rect class=\"%s%s\"", model_unit(v->m), width * 100,
-             classes, width * (WIDTH - 2 * MARGIN) > EDGED ? " w" : "");
+    units_add_value(&words, v->m, value);
+    if (words.data)
+        svgtext_add(&v->b, words.data);
+    buf_addf(&v->b, ", %.2f%%)</title><rect class=\"%s%s\"", width * 100, classes,
+             width * (WIDTH - 2 * MARGIN) > EDGED ? " w" : "");
     buf_addf(&v->b, " x=\"%.3f%%\" y=\"%" PRIu64 "\" width=\"%.3f%%\" height=\"%d\"/>",
              (double)start * 100 / total, y, width * 100, BOX);
     if (room >= 3) {
         buf_addf(&v->b, "<text x=\"%.3f%%\" y=\"%" PRIu64 "\" dx=\"3\">",
                  (double)start * 100 / total, y + ROW - 5);
-        add_cut_text(&v->b, name, (unsigned)room);
+        svgtext_add_cut(&v->b, name, (unsigned)room);
         buf_adds(&v->b, "</text>");
     }
     buf_adds(&v->b, "</g>\n");
@@ -230,6 +244,7 @@ static void put_node(struct svg *v, uint32_t node)
     const struct stacks *s = v->m->stacks;
     const struct stack_node *n = &s->nodes[node];
     uint32_t depth = v->depth[n->parent];
+    enum tint tint = v->tint[n->parent];
 
     v->start[node] = v->start[n->parent];
     v->start[n->parent] += n->total;
@@ -237,10 +252,12 @@ static void put_node(struct svg *v, uint32_t node)
         return;
     for (uint32_t i = 0; i < n->frame_count; i++) {
         const struct model_frame *f = &v->m->frames[s->pool[n->frames + i]];
-        char classes[8];
+        char classes[16];
 
-        snprintf(classes, sizeof(classes), "%c%u", palette[f->kind].letter,
-                 (unsigned)(hash_bytes(f->name, strlen(f->name), 0) % SHADES));
+        tint = tint_next(tint, f);
+        snprintf(classes, sizeof(classes), "%c%u%s", palette[hue_of(f, tint)].letter,
+                 (unsigned)(hash_bytes(f->name, strlen(f->name), 0) % SHADES),
+                 tint == TINT_WAKER && !tint_is_separator(f) ? " pale" : "");
         put_box(v, *f->name ? f->name : RENDER_NO_NAME, classes, depth + 1 + i, v->start[node],
                 n->total);
     }
@@ -254,7 +271,10 @@ static void put_frames(struct svg *v)
              WIDTH - 2 * MARGIN);
     buf_addf(&v->b, " height=\"%" PRIu64 "\" data-row=\"%d\" data-margin=\"%d\"",
              (uint64_t)v->rows * ROW, ROW, MARGIN);
-    buf_addf(&v->b, " data-total=\"%" PRIu64 "\" data-icicle=\"%d\">\n", s->total, v->o->icicle);
+    buf_addf(&v->b, " data-total=\"%" PRIu64 "\" data-icicle=\"%d\" data-unit=\"", s->total,
+             v->o->icicle);
+    svgtext_add(&v->b, model_unit(v->m));
+    buf_adds(&v->b, "\">\n");
     if (s->total)
         put_box(v, "all", "all", 0, 0, s->total);
     for (uint32_t i = 1; s->total && i < s->node_count; i++)
@@ -266,8 +286,8 @@ static void put_legend(struct svg *v, uint64_t y)
 {
     unsigned x = MARGIN;
 
-    for (size_t kind = 0; kind < MODEL_KIND_COUNT; kind++) {
-        if (!v->kinds[kind])
+    for (size_t kind = 0; kind < HUE_COUNT; kind++) {
+        if (!v->hues[kind])
             continue;
         buf_addf(&v->b, "<rect class=\"%c4\" x=\"%u\" y=\"%" PRIu64 "\"", palette[kind].letter, x,
                  y - 10);
@@ -275,6 +295,11 @@ static void put_legend(struct svg *v, uint64_t y)
                  x + 16, y, palette[kind].legend);
         x += 32 + 7 * (unsigned)strlen(palette[kind].legend);
     }
+    if (v->wakers)
+        buf_addf(&v->b,
+                 "<rect class=\"k4 pale\" x=\"%u\" y=\"%" PRIu64 "\" width=\"11\" "
+                 "height=\"11\"/><text x=\"%u\" y=\"%" PRIu64 "\">paler: who woke it</text>\n",
+                 x, y - 10, x + 16, y);
 }
 
 static void put_foot(struct svg *v)
@@ -283,13 +308,13 @@ static void put_foot(struct svg *v)
 
     buf_adds(&v->b, "<g class=\"foot\">\n");
     open_text(v, "details", LEFT, y - 20, " aria-live=\"polite\"");
-    buf_adds(&v->b, v->m->stacks->total ? "</text>\n" : "no samples</text>\n");
+    buf_addf(&v->b, "%s</text>\n", v->m->stacks->total ? "" : units_nothing(v->m));
     open_text(v, "matched", RIGHT, y - 20, AT_RIGHT " aria-live=\"polite\"");
     buf_adds(&v->b, "</text>\n");
     put_legend(v, y);
     if (v->left_out) {
         open_text(v, "left-out", RIGHT, y, AT_RIGHT);
-        model_add_grouped(&v->b, v->left_out);
+        units_add_grouped(&v->b, v->left_out);
         buf_addf(&v->b, " frame%s too narrow to see (under %.2g px) left out</text>\n",
                  v->left_out == 1 ? "" : "s",
                  (double)v->threshold * (WIDTH - 2 * MARGIN) / (double)v->m->stacks->total);
@@ -303,13 +328,13 @@ int render_svg(const struct model *m, const struct render_options *o, FILE *out)
 {
     _cleanup_free_ uint64_t *start = calloc(m->stacks->node_count, sizeof(*start));
     _cleanup_free_ uint32_t *depth = calloc(m->stacks->node_count, sizeof(*depth));
-    struct svg v = {.m = m, .o = o, .out = out, .start = start, .depth = depth};
+    _cleanup_free_ uint8_t *tint = calloc(m->stacks->node_count, sizeof(*tint));
+    struct svg v = {.m = m, .o = o, .out = out, .start = start, .depth = depth, .tint = tint};
     int r;
 
-    if (!start || !depth)
+    if (!start || !depth || !tint)
         return -ENOMEM;
-    for (uint32_t i = 0; i < m->frame_count; i++)
-        v.kinds[m->frames[i].kind] = true;
+    choose_hues(&v);
     measure(&v);
     r = put_head(&v);
     if (r == 0) {

@@ -156,7 +156,8 @@ static void fill_image(struct snapshot *shot, struct process *p, struct image *i
         at += sizeof(w);
         if (w.path_size > shot->size - at)
             return;
-        f = files_obtain(shot->scene->files, w.dev, w.ino, shot->mappings + at, w.path_size);
+        f = files_obtain(shot->scene->files, w.dev, w.ino, shot->mappings + at, w.path_size,
+                         &p->files);
         at += MIN(((size_t)w.path_size + 7) & ~(size_t)7, shot->size - at);
         m = (struct mapping){.start = w.start,
                              .end = w.end,

@@ -2,6 +2,7 @@
 #include "nsresolve/asks.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 struct ask {
@@ -116,13 +117,26 @@ int asks_ask(struct asks *a, enum wire_op op, uint64_t container, const void *pa
 int asks_parse(struct asks *a, enum wire_op op, uint64_t container, const void *payload,
                size_t size, int in_fd, asks_parsed_fn fn, void *data)
 {
-    int fds[2] = {in_fd, client_answer_memfd()};
+    const int in_fds[] = {in_fd};
+
+    return asks_parse_files(a, op, container, payload, size, in_fds, 1, fn, data);
+}
+
+int asks_parse_files(struct asks *a, enum wire_op op, uint64_t container, const void *payload,
+                     size_t size, const int *in_fds, size_t in_count, asks_parsed_fn fn, void *data)
+{
+    int fds[ASKS_FILES_MAX + 1];
     int r;
 
+    if (in_count == 0 || in_count > ASKS_FILES_MAX)
+        return -EINVAL;
+    fds[0] = in_fds[0];
+    fds[1] = client_answer_memfd();
     if (fds[1] < 0)
         return fds[1];
+    memcpy(&fds[2], &in_fds[1], (in_count - 1) * sizeof(*fds));
     r = start(a, (struct ask){.parsed = fn, .data = data, .memfd = fds[1]}, op, container, payload,
-              size, fds, 2);
+              size, fds, in_count + 1);
     if (r < 0)
         close(fds[1]);
     return r;

@@ -23,4 +23,10 @@ typedef void (*asks_parsed_fn)(void *data, enum wire_status status, int *memfd);
 int asks_parse(struct asks *a, enum wire_op op, uint64_t container, const void *payload,
                size_t size, int in_fd, asks_parsed_fn fn, void *data);
 
+/* The same for an operation that wants more files besides. */
+#define ASKS_FILES_MAX 16
+int asks_parse_files(struct asks *a, enum wire_op op, uint64_t container, const void *payload,
+                     size_t size, const int *in_fds, size_t in_count, asks_parsed_fn fn,
+                     void *data);
+
 size_t asks_pending(const struct asks *a);

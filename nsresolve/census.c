@@ -394,20 +394,40 @@ static int parse_question(const void *data, size_t size, struct question **ret)
     return 0;
 }
 
-static int host_identity(int proc_fd, struct census_header *h)
+static int identity_of(int proc_fd, const char *process, struct census_header *h)
 {
-    _cleanup_close_ int self = openat(proc_fd, "self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_close_ int fd = openat(proc_fd, process, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int r;
 
-    if (self < 0)
+    if (fd < 0)
         return -errno;
-    r = process_namespace(self, "mnt", &h->host_mount_ns);
+    r = process_namespace(fd, "mnt", &h->host_mount_ns);
     if (r == 0)
-        r = process_namespace(self, "user", &h->host_user_ns);
+        r = process_namespace(fd, "user", &h->host_user_ns);
     if (r < 0)
         return r;
-    read_root(self, &h->host_root_dev, &h->host_root_ino);
+    read_root(fd, &h->host_root_dev, &h->host_root_ino);
     return h->host_root_ino ? 0 : -EACCES;
+}
+
+/* kthreadd, which is there in the host's pid namespace alone. */
+static bool is_kernel_thread(int proc_fd, const char *process)
+{
+    _cleanup_close_ int fd = openat(proc_fd, process, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct census_process p = {0};
+
+    return fd >= 0 && read_stat(fd, &p) == 1 && p.ppid == 0;
+}
+
+/* The host is where init is: we may be in a container ourselves, or in a service's own mounts. Some
+ * hosts let nobody look at init; the first kernel thread is at home there, too. */
+static int host_identity(int proc_fd, struct census_header *h)
+{
+    if (identity_of(proc_fd, "1", h) == 0)
+        return 0;
+    if (is_kernel_thread(proc_fd, "2") && identity_of(proc_fd, "2", h) == 0)
+        return 0;
+    return identity_of(proc_fd, "self", h);
 }
 
 int census_collect(const void *question, size_t size, int proc_fd, int out_fd)

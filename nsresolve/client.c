@@ -36,6 +36,7 @@ struct peer {
     struct asks waiting, sent, failing;
     unsigned sent_count;
     bool blocked; /* the socket takes no more just now */
+    bool absent;  /* there is no such process */
     struct client_stats stats;
 };
 
@@ -58,6 +59,8 @@ static const struct {
 } limits[CLIENT_PEER_COUNT] = {
     [CLIENT_OPENER] = {"opener", 8, 4, 5 * NS_PER_SEC},
     [CLIENT_PARSER] = {"parser", 3, 2, 15 * NS_PER_SEC},
+    [CLIENT_ATTACHER] = {"attacher", 4, 4, 15 * NS_PER_SEC},
+    [CLIENT_FETCHER] = {"fetcher", 4, 4, 45 * NS_PER_SEC},
 };
 
 /* ---- lists of asks ---- */
@@ -345,9 +348,9 @@ static void on_monitor(void *data, uint32_t events _unused_)
 
 /* ---- what the agent calls ---- */
 
-int client_new(struct loop *loop, int opener_fd, int parser_fd, int monitor_fd, struct client **ret)
+int client_new(struct loop *loop, const int fds[CLIENT_PEER_COUNT], int monitor_fd,
+               struct client **ret)
 {
-    const int fds[CLIENT_PEER_COUNT] = {opener_fd, parser_fd};
     struct client *c = calloc(1, sizeof(*c));
     int r;
 
@@ -358,7 +361,7 @@ int client_new(struct loop *loop, int opener_fd, int parser_fd, int monitor_fd, 
     for (size_t i = 0; i < CLIENT_PEER_COUNT; i++) {
         struct peer *p = &c->peers[i];
 
-        *p = (struct peer){.client = c, .which = i, .fd = -1};
+        *p = (struct peer){.client = c, .which = i, .fd = -1, .absent = fds[i] < 0};
         asks_init(&p->waiting);
         asks_init(&p->sent);
         asks_init(&p->failing);
@@ -366,7 +369,7 @@ int client_new(struct loop *loop, int opener_fd, int parser_fd, int monitor_fd, 
     r = loop_add_fd(loop, monitor_fd, EPOLLIN, on_monitor, c, &c->monitor_source);
     for (size_t i = 0; r == 0 && i < CLIENT_PEER_COUNT; i++) {
         r = loop_add_timer(loop, on_timer, &c->peers[i], &c->peers[i].timer);
-        if (r == 0)
+        if (r == 0 && !c->peers[i].absent)
             r = peer_take_socket(&c->peers[i], fds[i]);
     }
     if (r < 0) {
@@ -409,6 +412,10 @@ void client_free(struct client *c)
 
 static struct peer *peer_of(struct client *c, enum wire_op op)
 {
+    if (op == WIRE_ATTACH)
+        return &c->peers[CLIENT_ATTACHER];
+    if (op == WIRE_FETCH)
+        return &c->peers[CLIENT_FETCHER];
     return &c->peers[op >= WIRE_PARSE_MAPS ? CLIENT_PARSER : CLIENT_OPENER];
 }
 
@@ -448,8 +455,11 @@ int client_ask(struct client *c, enum wire_op op, uint64_t container, const void
 {
     struct peer *p = peer_of(c, op);
     struct ask *a = NULL;
-    int r = ask_new(payload, size, fds, fd_count, &a);
+    int r;
 
+    if (p->absent)
+        return -EOPNOTSUPP;
+    r = ask_new(payload, size, fds, fd_count, &a);
     if (r < 0)
         return r;
     if (++c->last_id == 0)
@@ -503,6 +513,11 @@ void client_cancel(struct client *c, uint64_t ticket)
                 return;
             }
     }
+}
+
+bool client_has(const struct client *c, enum client_peer peer)
+{
+    return !c->peers[peer].absent;
 }
 
 void client_get_stats(const struct client *c, enum client_peer peer, struct client_stats *ret)

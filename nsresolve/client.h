@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent's side of the talk with opener and parser: asynchronous asks with deadlines.
+ * The agent's side of the talk with its helpers, opener, parser, attacher and fetcher: asynchronous
+ * asks with deadlines.
  *
  * An ask always ends in exactly one call of its function, unless it is cancelled first: with the
  * reply, or with a status of the client's own (WIRE_LOST, WIRE_TIMEOUT) when the process died or
@@ -11,12 +12,19 @@
 #include "base/loop.h"
 #include "nsresolve/wire.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct client;
 
 /* Who is asked follows from the operation. */
-enum client_peer { CLIENT_OPENER, CLIENT_PARSER, CLIENT_PEER_COUNT };
+enum client_peer {
+    CLIENT_OPENER,
+    CLIENT_PARSER,
+    CLIENT_ATTACHER,
+    CLIENT_FETCHER,
+    CLIENT_PEER_COUNT
+};
 
 /* On the monitor's socket, with the new process's record socket. */
 struct wire_replacement {
@@ -42,9 +50,10 @@ struct client_answer {
 /* May ask and cancel, but not free the client. */
 typedef void (*client_fn)(void *data, const struct client_answer *answer);
 
-/* monitor_fd: a record socket on which the monitor sends replacement sockets, and over which a
+/* fds: of the processes; -1 for one that there is not: asking it fails with -EOPNOTSUPP.
+ * monitor_fd: a record socket on which the monitor sends replacement sockets, and over which a
  * process that does not answer is reported. The fds become the client's. Returns 0 or -errno. */
-int client_new(struct loop *loop, int opener_fd, int parser_fd, int monitor_fd,
+int client_new(struct loop *loop, const int fds[CLIENT_PEER_COUNT], int monitor_fd,
                struct client **ret);
 void client_free(struct client *c); /* cancels all asks; NULL is fine */
 DEFINE_FREEP(struct client, client_free)
@@ -57,6 +66,9 @@ int client_ask(struct client *c, enum wire_op op, uint64_t container, const void
 
 /* The function of this ask will not be called. Unknown tickets are fine. */
 void client_cancel(struct client *c, uint64_t ticket);
+
+/* Whether there is such a process. */
+bool client_has(const struct client *c, enum client_peer peer);
 
 void client_get_stats(const struct client *c, enum client_peer peer, struct client_stats *ret);
 

@@ -11,16 +11,16 @@
 #define PLACES_MAX 8
 
 struct debugfile {
-    struct asks *asks;
-    struct cache *cache;
+    struct debugfile_setup setup;
     uint64_t container;
     struct wire_parse_elf request;
     struct {
         int fd; /* -1: not there */
         struct cache_identity identity;
     } places[PLACES_MAX];
-    size_t count, next;
+    size_t count, next, found;
     struct cache_entry *entry; /* of the first that fits */
+    struct fetch_wait *fetch;  /* when none does; may be NULL */
 };
 
 void debugfile_free(struct debugfile *d)
@@ -31,12 +31,30 @@ void debugfile_free(struct debugfile *d)
         if (d->places[i].fd >= 0)
             close(d->places[i].fd);
     cache_entry_unref(d->entry);
+    fetch_end(d->fetch);
     free(d);
 }
 
 const struct symtab *debugfile_table(const struct debugfile *d)
 {
-    return d->entry ? cache_entry_table(d->entry) : NULL;
+    if (d->entry)
+        return cache_entry_table(d->entry);
+    return d->fetch ? fetch_table(d->fetch) : NULL;
+}
+
+enum frame_source debugfile_source(const struct debugfile *d)
+{
+    return d->entry ? SOURCE_DEBUG_FILE : SOURCE_DEBUGINFOD;
+}
+
+const char *debugfile_reason(const struct debugfile *d)
+{
+    return d->fetch ? fetch_reason(d->fetch) : NULL;
+}
+
+int debugfile_fd(const struct debugfile *d)
+{
+    return d->entry ? d->places[d->found].fd : -1;
 }
 
 /* Does a table that was parsed for somebody else belong to this binary? */
@@ -56,14 +74,15 @@ static void on_parsed(void *data, enum wire_status status, int *memfd)
     struct debugfile *d = data;
     struct symtab *t = NULL;
 
+    d->found = d->next;
     if (status == WIRE_OK && symtab_open(*memfd, &t) == 0)
-        d->entry = cache_put(d->cache, &d->places[d->next].identity, t, WIRE_OK);
+        d->entry = cache_put(d->setup.cache, &d->places[d->next].identity, t, WIRE_OK);
     d->next++;
     if (!d->entry)
         try_next(d);
 }
 
-/* Parses the next place that could be opened, until one fits. */
+/* Parses the next place that could be opened, until one fits; then asks further away. */
 static void try_next(struct debugfile *d)
 {
     for (; d->next < d->count; d->next++) {
@@ -71,16 +90,19 @@ static void try_next(struct debugfile *d)
 
         if (d->places[d->next].fd < 0)
             continue;
-        e = cache_get(d->cache, &d->places[d->next].identity);
+        e = cache_get(d->setup.cache, &d->places[d->next].identity);
         if (e && fits(d, e)) {
             d->entry = e;
+            d->found = d->next;
             return;
         }
         cache_entry_unref(e);
-        if (asks_parse(d->asks, WIRE_PARSE_ELF, d->container, &d->request, sizeof(d->request),
+        if (asks_parse(d->setup.asks, WIRE_PARSE_ELF, d->container, &d->request, sizeof(d->request),
                        d->places[d->next].fd, on_parsed, d) == 0)
             return;
     }
+    if (d->setup.fetches && !d->fetch)
+        fetch_begin(d->setup.fetches, d->request.build_id, d->request.build_id_size, &d->fetch);
 }
 
 static void on_opened(void *data, const struct client_answer *a)
@@ -155,7 +177,7 @@ static void add_by_debuglink(struct debugfile *d, struct buf *payload, const cha
     add_place(d, payload, WIRE_OPEN_HOST, path);
 }
 
-int debugfile_search(struct asks *asks, struct cache *cache, struct pin *pin, const char *binary,
+int debugfile_search(const struct debugfile_setup *setup, struct pin *pin, const char *binary,
                      const struct symtab_header *header, struct debugfile **ret)
 {
     _cleanup_buf_ struct buf payload = {0};
@@ -168,8 +190,7 @@ int debugfile_search(struct asks *asks, struct cache *cache, struct pin *pin, co
     d = calloc(1, sizeof(*d));
     if (!d)
         return -ENOMEM;
-    d->asks = asks;
-    d->cache = cache;
+    d->setup = *setup;
     d->container = pin->info.mount_ns;
     d->request.flags = WIRE_ELF_DEBUG_FILE;
     d->request.crc = header->debuglink_crc;
@@ -184,8 +205,8 @@ int debugfile_search(struct asks *asks, struct cache *cache, struct pin *pin, co
     if (r == 0)
         memcpy(payload.data, &head, sizeof(head));
     if (r == 0 && d->count)
-        r = asks_ask(asks, WIRE_OPEN, d->container, payload.data, payload.size, &pin->root_fd, 1,
-                     on_opened, d);
+        r = asks_ask(setup->asks, WIRE_OPEN, d->container, payload.data, payload.size,
+                     &pin->root_fd, 1, on_opened, d);
     if (r < 0 || !d->count) {
         debugfile_free(d);
         return r;

@@ -3,11 +3,12 @@
 
 #include "nsresolve/cfi_entries.h"
 #include "nsresolve/elf_file.h"
+#include "nsresolve/gotab.h"
+#include "nsresolve/section.h"
 #include "nsresolve/sigreturn.h"
-#include "nsresolve/stream.h"
+#include "nsresolve/uncovered.h"
 
 #include <errno.h>
-#include <zlib.h>
 
 #define PAGE 4096u
 #define CODE_RANGES 16
@@ -48,7 +49,7 @@ static int add_segments(struct source *s, bool executable)
 {
     for (size_t i = 0; i < s->file.segment_count; i++) {
         const Elf64_Phdr *p = &s->file.segments[i];
-        const struct symtab_segment segment = {p->p_vaddr, p->p_offset, p->p_filesz};
+        const struct segment segment = {p->p_vaddr, p->p_offset, p->p_filesz};
         uint64_t size = MAX(p->p_filesz, p->p_memsz);
         int r;
 
@@ -107,57 +108,12 @@ static int read_bytes(struct source *s, uint64_t offset, uint64_t *size, uint8_t
     data = malloc(*size + 1);
     if (!data)
         return -ENOMEM;
-    n = pread_full(s->file.fd, data, *size, offset);
+    n = elf_file_read(&s->file, data, *size, offset);
     if (n < 0)
         return (int)n;
     *size = (uint64_t)n;
     *ret = TAKE_PTR(data);
     return 0;
-}
-
-/* *data is size bytes of a zlib stream; it becomes the full bytes that it stands for. What is
- * broken or too big leaves nothing. */
-static int inflate_bytes(struct source *s, uint8_t **data, uint64_t skip, uint64_t *size,
-                         uint64_t full)
-{
-    _cleanup_free_ uint8_t *packed = TAKE_PTR(*data);
-    uLongf got = full;
-    uint8_t *plain;
-
-    if (skip > *size || full > EHFRAME_MAX_BYTES) {
-        mark_truncated(s);
-        full = got = 0;
-    }
-    plain = malloc(full + 1);
-    if (!plain)
-        return -ENOMEM;
-    if (full && uncompress(plain, &got, packed + skip, *size - skip) != Z_OK) {
-        mark_truncated(s);
-        got = 0;
-    }
-    *data = plain;
-    *size = got;
-    return 0;
-}
-
-/* The bytes of a section, which may be compressed. */
-static int read_section(struct source *s, const Elf64_Shdr *section, uint8_t **data, uint64_t *size)
-{
-    Elf64_Chdr head;
-    int r;
-
-    *size = section->sh_size;
-    r = read_bytes(s, section->sh_offset, size, data);
-    if (r < 0 || !(section->sh_flags & SHF_COMPRESSED))
-        return r;
-
-    head = (Elf64_Chdr){0};
-    memcpy(&head, *data, MIN(*size, sizeof(head)));
-    if (head.ch_type != ELFCOMPRESS_ZLIB) {
-        mark_truncated(s);
-        head.ch_size = 0;
-    }
-    return inflate_bytes(s, data, sizeof(head), size, head.ch_size);
 }
 
 /* ---- the places where frames are ---- */
@@ -180,8 +136,7 @@ static const Elf64_Shdr *find_section(const struct source *s, const char *name, 
 
         if (section->sh_type != SHT_PROGBITS && section->sh_type != SHT_X86_64_UNWIND)
             continue;
-        if (!!(section->sh_flags & SHF_ALLOC) == is_mapped &&
-            elf_file_section_is(&s->file, section, name))
+        if (!!(section->sh_flags & SHF_ALLOC) == is_mapped && section_is(&s->file, section, name))
             return section;
     }
     return NULL;
@@ -189,15 +144,16 @@ static const Elf64_Shdr *find_section(const struct source *s, const char *name, 
 
 static int add_section(struct source *s, const Elf64_Shdr *section, bool is_debug)
 {
-    _cleanup_free_ uint8_t *data = NULL;
-    uint64_t size;
-    int r = read_section(s, section, &data, &size);
+    _cleanup_section_ struct section bytes = {0};
+    int r = section_read(&s->file, section, EHFRAME_MAX_BYTES, &bytes);
 
     if (r < 0)
         return r;
+    if (bytes.is_cut)
+        mark_truncated(s);
     return add_entries(s, &(struct cfi_section){
-                              .data = data,
-                              .size = size,
+                              .data = bytes.data,
+                              .size = bytes.size,
                               .vaddr = is_debug ? 0 : section->sh_addr,
                               .data_base = s->data_base,
                               .is_debug = is_debug,
@@ -286,8 +242,7 @@ static int add_eh_frame(struct source *s)
     return 0;
 }
 
-/* After .eh_frame, which wins where both describe the same. A Go program that was linked with C has
- * both, each for the code of one language. */
+/* After .eh_frame, which wins where both describe the same. Not for Go, which has better. */
 static int add_debug_frame(struct source *s)
 {
     const Elf64_Shdr *section = find_section(s, ".debug_frame", false);
@@ -312,7 +267,12 @@ static int parse_opened(struct source *s)
     r = sigreturn_add(&s->file, s->table);
     if (r == 0)
         r = add_eh_frame(s);
-    return r < 0 ? r : add_debug_frame(s);
+    if (r == 0)
+        r = gotab_add(&s->file, s->table);
+    if (r != 0) /* Go's table covers all that is Go's */
+        return MIN(r, 0);
+    r = add_debug_frame(s);
+    return r < 0 ? r : uncovered_add(&s->file, s->table);
 }
 
 int ehframe_parse(int fd, struct unwindtab_builder *b)

@@ -11,6 +11,17 @@ bool elf_file_holds(const struct elf_file *f, uint64_t offset, uint64_t size)
     return offset <= f->size && size <= f->size - offset;
 }
 
+ssize_t elf_file_read(const struct elf_file *f, void *data, size_t size, uint64_t offset)
+{
+    if (f->fd >= 0)
+        return pread_full(f->fd, data, size, offset);
+    if (offset >= f->size)
+        return 0;
+    size = MIN(size, f->size - offset);
+    memcpy(data, f->data + offset, size);
+    return (ssize_t)size;
+}
+
 static size_t entry_size(const struct elf_file *f, Elf_Type type)
 {
     return f->is_64 ? elf64_fsize(type, 1, EV_CURRENT) : elf32_fsize(type, 1, EV_CURRENT);
@@ -31,7 +42,7 @@ static int read_entries(const struct elf_file *f, Elf_Type type, uint64_t offset
                         void *ret)
 {
     size_t size = count * entry_size(f, type);
-    ssize_t n = pread_full(f->fd, ret, size, offset);
+    ssize_t n = elf_file_read(f, ret, size, offset);
 
     if (n < 0)
         return n == -EOVERFLOW ? -EBADMSG : (int)n;
@@ -220,17 +231,13 @@ static int read_sections(struct elf_file *f)
     return 0;
 }
 
-int elf_file_open(struct elf_file *f, int fd)
+static int read_headers(struct elf_file *f)
 {
     unsigned char ident[EI_NIDENT];
     ssize_t n;
     int r;
 
-    *f = (struct elf_file){.fd = fd};
-    r = file_size(fd, &f->size);
-    if (r < 0)
-        return r;
-    n = pread_full(fd, ident, sizeof(ident), 0);
+    n = elf_file_read(f, ident, sizeof(ident), 0);
     if (n < 0)
         return (int)n;
     if (n < EI_NIDENT || memcmp(ident, ELFMAG, SELFMAG) != 0 || ident[EI_VERSION] != EV_CURRENT)
@@ -244,7 +251,8 @@ int elf_file_open(struct elf_file *f, int fd)
     f->is_64 = ident[EI_CLASS] == ELFCLASS64;
     f->encoding = ident[EI_DATA];
     r = read_header(f);
-    if (r == 0 && f->header.e_type != ET_EXEC && f->header.e_type != ET_DYN)
+    if (r == 0 && f->header.e_type != ET_EXEC && f->header.e_type != ET_DYN &&
+        !(f->shared_dwarf && f->header.e_type == ET_REL))
         r = -EBADMSG;
     if (r == 0)
         r = read_segments(f);
@@ -263,6 +271,30 @@ fail:
     return r;
 }
 
+int elf_file_open(struct elf_file *f, int fd)
+{
+    int r;
+
+    *f = (struct elf_file){.fd = fd};
+    r = file_size(fd, &f->size);
+    return r < 0 ? r : read_headers(f);
+}
+
+int elf_file_open_data(struct elf_file *f, const void *data, size_t size)
+{
+    *f = (struct elf_file){.fd = -1, .data = data, .size = size};
+    return read_headers(f);
+}
+
+int elf_file_open_shared_dwarf(struct elf_file *f, int fd)
+{
+    int r;
+
+    *f = (struct elf_file){.fd = fd, .shared_dwarf = true};
+    r = file_size(fd, &f->size);
+    return r < 0 ? r : read_headers(f);
+}
+
 void elf_file_close(struct elf_file *f)
 {
     free(f->segments);
@@ -272,9 +304,33 @@ void elf_file_close(struct elf_file *f)
     f->segment_count = f->section_count = 0;
 }
 
-bool elf_file_section_is(const struct elf_file *f, const Elf64_Shdr *section, const char *name)
+size_t elf_file_compression_size(const struct elf_file *f)
 {
-    size_t size = strlen(name) + 1;
+    return entry_size(f, ELF_T_CHDR);
+}
+
+int elf_file_compression(const struct elf_file *f, const void *data, size_t size, Elf64_Chdr *ret)
+{
+    Elf32_Chdr narrow;
+    int r;
+
+    if (size < elf_file_compression_size(f))
+        return -EBADMSG;
+    if (f->is_64) {
+        memcpy(ret, data, sizeof(*ret));
+        return translate(f, ELF_T_CHDR, ret, sizeof(*ret));
+    }
+    memcpy(&narrow, data, sizeof(narrow));
+    r = translate(f, ELF_T_CHDR, &narrow, sizeof(narrow));
+    if (r == 0)
+        *ret = (Elf64_Chdr){.ch_type = narrow.ch_type, .ch_size = narrow.ch_size};
+    return r;
+}
+
+/* Whether the section's name begins with these bytes. */
+static bool name_begins(const struct elf_file *f, const Elf64_Shdr *section, const char *bytes,
+                        size_t size)
+{
     char text[64];
 
     if (size > sizeof(text) || section->sh_name >= f->names_size ||
@@ -282,7 +338,18 @@ bool elf_file_section_is(const struct elf_file *f, const Elf64_Shdr *section, co
         return false;
     if (!elf_file_holds(f, f->names_offset, f->names_size))
         return false;
-    if (pread_full(f->fd, text, size, f->names_offset + section->sh_name) != (ssize_t)size)
+    if (elf_file_read(f, text, size, f->names_offset + section->sh_name) != (ssize_t)size)
         return false;
-    return memcmp(text, name, size) == 0;
+    return memcmp(text, bytes, size) == 0;
+}
+
+bool elf_file_section_is(const struct elf_file *f, const Elf64_Shdr *section, const char *name)
+{
+    return name_begins(f, section, name, strlen(name) + 1);
+}
+
+bool elf_file_section_begins(const struct elf_file *f, const Elf64_Shdr *section,
+                             const char *prefix)
+{
+    return name_begins(f, section, prefix, strlen(prefix));
 }

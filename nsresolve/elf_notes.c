@@ -58,7 +58,7 @@ static bool region_has_build_id(const struct elf_file *f, char *data, uint64_t o
 
     if (offset > f->size)
         return false;
-    n = pread_full(f->fd, data, (size_t)MIN(size, (uint64_t)NOTES_MAX_BYTES), offset);
+    n = elf_file_read(f, data, (size_t)MIN(size, (uint64_t)NOTES_MAX_BYTES), offset);
     if (n <= 0)
         return false;
     return find_build_id(f, data, (size_t)n, align == 8 ? 8 : 4, h);
@@ -117,8 +117,8 @@ void elf_notes_debuglink(const struct elf_file *f, const Elf64_Shdr *section,
     size_t length, crc_at;
     ssize_t n;
 
-    n = pread_full(f->fd, data, (size_t)MIN(section->sh_size, (uint64_t)sizeof(data)),
-                   section->sh_offset);
+    n = elf_file_read(f, data, (size_t)MIN(section->sh_size, (uint64_t)sizeof(data)),
+                      section->sh_offset);
     if (n <= 0)
         return;
 
@@ -132,6 +132,28 @@ void elf_notes_debuglink(const struct elf_file *f, const Elf64_Shdr *section,
     memcpy(h->debuglink, data, length + 1);
     memcpy(&h->debuglink_crc, data + crc_at, sizeof(h->debuglink_crc));
     elf_file_words(f, &h->debuglink_crc, sizeof(h->debuglink_crc));
+}
+
+void elf_notes_altlink(const struct elf_file *f, const Elf64_Shdr *section, struct symtab_header *h)
+{
+    char data[sizeof(h->altlink) + sizeof(h->altlink_id)];
+    size_t length, id_size;
+    ssize_t n;
+
+    if (section->sh_size > sizeof(data) || !elf_file_holds(f, section->sh_offset, section->sh_size))
+        return;
+    n = elf_file_read(f, data, section->sh_size, section->sh_offset);
+    if (n <= 0 || (uint64_t)n < section->sh_size)
+        return;
+
+    length = strnlen(data, (size_t)n);
+    id_size = (size_t)n - MIN(length + 1, (size_t)n);
+    if (length == 0 || length >= sizeof(h->altlink) || id_size == 0 ||
+        id_size > sizeof(h->altlink_id))
+        return;
+    memcpy(h->altlink, data, length + 1);
+    memcpy(h->altlink_id, data + length + 1, id_size);
+    h->altlink_id_size = (uint32_t)id_size;
 }
 
 int elf_notes_crc(const struct elf_file *f, uint32_t *ret)
@@ -149,7 +171,7 @@ int elf_notes_crc(const struct elf_file *f, uint32_t *ret)
         return -ENOMEM;
 
     do {
-        n = pread_full(f->fd, data, step, offset);
+        n = elf_file_read(f, data, step, offset);
         if (n < 0)
             return (int)n;
         crc = crc32(crc, data, (uInt)n);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What identifies an ELF file and what it says of its debug symbols: build ID, debug link,
- * checksum.
+ * checksum, the file that it shares DWARF with.
  *
  * Used by elf.c only.
  */
@@ -16,6 +16,10 @@ int elf_notes_build_id(const struct elf_file *f, bool is_debug_file, struct symt
 /* Fills debuglink and debuglink_crc from .gnu_debuglink, if it is a plain file name. */
 void elf_notes_debuglink(const struct elf_file *f, const Elf64_Shdr *section,
                          struct symtab_header *h);
+
+/* Fills altlink and altlink_id from .gnu_debugaltlink. */
+void elf_notes_altlink(const struct elf_file *f, const Elf64_Shdr *section,
+                       struct symtab_header *h);
 
 /* CRC-32 of the whole file, as debug links want it. Returns 0, -EFBIG, -errno. */
 int elf_notes_crc(const struct elf_file *f, uint32_t *ret);

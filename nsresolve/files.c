@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define ATTEMPTS_MAX 6
+#define SHARE 4u /* of the room, for one process: 1 / SHARE */
 
 enum open_state { OPEN_NOT, OPEN_QUEUED, OPEN_ASKED, OPEN_DONE, OPEN_REFUSED };
 enum table_state { TABLE_NONE, TABLE_WANTED, TABLE_ASKED, TABLE_DONE };
@@ -35,7 +36,8 @@ struct file {
     struct debugfile *debugfile; /* the search, and what it found */
 
     bool rules_asked;
-    const struct unwind_entry *rules; /* NULL: not known yet */
+    bool in_use;                /* found mapped, by the looking for what is not */
+    struct unwind_entry *rules; /* NULL: not known yet */
 };
 
 static void want_rules(struct file *f);
@@ -50,8 +52,10 @@ struct wish {
 struct files {
     struct files_setup setup;
     struct table *by_id;
+    uint64_t rules_freed; /* unwinds_freed() when refused rules were last asked for */
     struct wish *wishes;
     size_t wish_count, wish_allocated;
+    bool want_dwarf;
 };
 
 /* What one WIRE_OPEN was about. */
@@ -68,6 +72,7 @@ static void file_free(void *data)
     debugfile_free(f->debugfile);
     cache_entry_unref(f->table);
     pin_unref(f->pin);
+    unwinds_unref(f->files->setup.unwinds, f->rules);
     if (f->fd >= 0)
         close(f->fd);
     free(f->path);
@@ -110,8 +115,17 @@ static enum file_kind kind_of(uint64_t ino, const char *path, size_t size)
     return ino == 0 ? FILE_KIND_ANONYMOUS : FILE_KIND_ELF;
 }
 
+/* A quarter of what all others leave: one alone cannot keep the rest from having names, nor can
+ * some few. */
+static bool has_room(const struct files *fs, unsigned taken)
+{
+    size_t count = table_count(fs->by_id);
+
+    return count < FILES_MAX && taken < (FILES_MAX - (count - MIN(taken, count))) / SHARE;
+}
+
 struct file *files_obtain(struct files *fs, uint64_t dev, uint64_t ino, const char *path,
-                          size_t path_size)
+                          size_t path_size, unsigned *taken)
 {
     enum file_kind kind = kind_of(ino, path, path_size);
     uint64_t key[3] = {kind, kind == FILE_KIND_ELF ? dev : 0, kind == FILE_KIND_ELF ? ino : 0};
@@ -119,7 +133,8 @@ struct file *files_obtain(struct files *fs, uint64_t dev, uint64_t ino, const ch
 
     if (f)
         return f;
-    if (table_count(fs->by_id) >= FILES_MAX)
+    /* The others are one each. */
+    if (kind == FILE_KIND_ELF && !has_room(fs, *taken))
         return NULL;
     f = calloc(1, sizeof(*f));
     if (!f)
@@ -130,6 +145,8 @@ struct file *files_obtain(struct files *fs, uint64_t dev, uint64_t ino, const ch
         file_free(f);
         return NULL;
     }
+    if (kind == FILE_KIND_ELF)
+        ++*taken;
     if (kind == FILE_KIND_VDSO)
         want_rules(f);
     return f;
@@ -143,6 +160,12 @@ enum file_kind file_kind(const struct file *f)
 const char *file_path(const struct file *f)
 {
     return f->path;
+}
+
+void file_identity(const struct file *f, uint64_t *dev, uint64_t *ino)
+{
+    *dev = f->dev;
+    *ino = f->ino;
 }
 
 bool file_wants_retry(const struct file *f)
@@ -297,13 +320,18 @@ void files_flush(struct files *fs)
 
 static void search_debug_file(struct file *f)
 {
+    struct debugfile_setup setup;
     const struct symtab *t = f->table ? cache_entry_table(f->table) : NULL;
+    const uint32_t want = SYMTAB_HAS_SYMTAB | (f->files->want_dwarf ? SYMTAB_HAS_DWARF : 0);
 
     f->table_state = TABLE_DONE;
-    if (!t || f->kind != FILE_KIND_ELF || (symtab_header(t)->flags & SYMTAB_HAS_SYMTAB))
+    if (!t || f->kind != FILE_KIND_ELF || (symtab_header(t)->flags & want) == want)
         return;
-    debugfile_search(f->files->setup.asks, f->files->setup.cache, f->pin, f->path, symtab_header(t),
-                     &f->debugfile);
+    setup = (struct debugfile_setup){.asks = f->files->setup.asks, .cache = f->files->setup.cache};
+    /* Others are asked for names only. */
+    if (!(symtab_header(t)->flags & SYMTAB_HAS_SYMTAB))
+        setup.fetches = f->files->setup.fetches;
+    debugfile_search(&setup, f->pin, f->path, symtab_header(t), &f->debugfile);
 }
 
 static void on_parsed(void *data, enum wire_status status, int *memfd)
@@ -385,8 +413,60 @@ static void want_rules(struct file *f)
                    on_rules, f);
 }
 
-enum file_rules file_rules(const struct file *f, const struct unwind_entry **entry)
+static void drop_rules(struct file *f)
 {
+    unwinds_unref(f->files->setup.unwinds, TAKE_PTR(f->rules));
+    f->rules_asked = false;
+}
+
+void files_retry_rules(struct files *fs)
+{
+    struct file *f;
+    size_t cursor = 0;
+
+    if (!fs->setup.unwinds || fs->rules_freed == unwinds_freed(fs->setup.unwinds))
+        return;
+    fs->rules_freed = unwinds_freed(fs->setup.unwinds);
+    while ((f = table_next(fs->by_id, &cursor, NULL, NULL))) {
+        if (!f->rules || !unwind_entry_refused(f->rules))
+            continue;
+        drop_rules(f);
+        want_rules(f);
+    }
+}
+
+bool files_lack_room(const struct files *fs)
+{
+    const struct file *f;
+    size_t cursor = 0;
+
+    while ((f = table_next(fs->by_id, &cursor, NULL, NULL)))
+        if (f->rules && unwind_entry_refused(f->rules))
+            return true;
+    return false;
+}
+
+void files_release_rules(struct files *fs)
+{
+    struct file *f;
+    size_t cursor = 0;
+
+    while ((f = table_next(fs->by_id, &cursor, NULL, NULL))) {
+        if (f->rules && !f->in_use && f->kind != FILE_KIND_VDSO)
+            drop_rules(f);
+        f->in_use = false;
+    }
+}
+
+void file_keep_rules(struct file *f)
+{
+    f->in_use = true;
+}
+
+enum file_rules file_rules(struct file *f, const struct unwind_entry **entry)
+{
+    if (f->open_state == OPEN_DONE)
+        want_rules(f); /* they may have been released */
     *entry = f->rules;
     if (f->rules)
         return FILE_RULES_READY;
@@ -407,30 +487,38 @@ static enum frame_reason no_table(const struct file *f, const char **detail)
 
     if (f->open_state == OPEN_REFUSED) {
         *detail = file_reason_text(f->open_reason);
-        return REASON_FILE;
+        return frame_reason_of_file(f->open_reason);
     }
     if (f->open_state == OPEN_NOT && f->kind == FILE_KIND_ELF) {
         *detail = file_reason_text(FILE_GONE);
-        return REASON_FILE;
+        return REASON_FILE_GONE;
     }
     if (f->table_state != TABLE_DONE)
         return REASON_TIMEOUT;
     status = f->table ? cache_entry_status(f->table) : f->parse_status;
     *detail = status < ARRAY_SIZE(texts) ? texts[status] : NULL;
+    /* Of the parser, not of the file. */
+    if (status == WIRE_FAILED || status == WIRE_BREAKER || status == WIRE_LOST)
+        return REASON_TIMEOUT;
     return REASON_PARSER;
 }
 
-static enum frame_source source_of(const struct file *f, const struct symtab *t)
+static enum frame_source source_of(const struct file *f, const struct symtab_symbol *s)
 {
-    if (f->kind == FILE_KIND_VDSO)
-        return SOURCE_VDSO;
-    return symtab_header(t)->flags & SYMTAB_HAS_SYMTAB ? SOURCE_SYMTAB : SOURCE_DYNSYM;
+    static const uint8_t sources[SYMTAB_SOURCE_COUNT] = {
+        [SYMTAB_FROM_SYMTAB] = SOURCE_SYMTAB,       [SYMTAB_FROM_DYNSYM] = SOURCE_DYNSYM,
+        [SYMTAB_FROM_MINIDEBUG] = SOURCE_MINIDEBUG, [SYMTAB_FROM_PLT] = SOURCE_PLT,
+        [SYMTAB_FROM_PCLNTAB] = SOURCE_PCLNTAB,
+    };
+
+    return f->kind == FILE_KIND_VDSO ? SOURCE_VDSO : sources[s->source];
 }
 
 enum frame_reason file_symbol(const struct file *f, uint64_t offset, struct file_symbol *ret,
                               uint64_t *vaddr, const char **detail)
 {
     const struct symtab *t = f->table ? cache_entry_table(f->table) : NULL, *debug;
+    const uint32_t has_symbols = SYMTAB_HAS_SYMTAB | SYMTAB_HAS_MINIDEBUG;
     const struct symtab_symbol *s = NULL;
 
     *vaddr = offset;
@@ -442,15 +530,19 @@ enum frame_reason file_symbol(const struct file *f, uint64_t offset, struct file
     debug = f->debugfile ? debugfile_table(f->debugfile) : NULL;
     if (debug) {
         s = symtab_find(debug, *vaddr, &ret->name);
-        ret->source = SOURCE_DEBUG_FILE;
+        ret->source = debugfile_source(f->debugfile);
     }
     if (!s) {
         s = symtab_find(t, *vaddr, &ret->name);
-        ret->source = source_of(f, t);
+        if (!s && !debug && f->debugfile)
+            *detail = debugfile_reason(f->debugfile);
+        if (!s)
+            return debug || (symtab_header(t)->flags & has_symbols) ? REASON_NO_SYMBOL
+                                                                    : REASON_STRIPPED;
+        ret->source = source_of(f, s);
     }
-    if (!s)
-        return REASON_STRIPPED;
     ret->start = s->start;
+    ret->is_go = *vaddr >= symtab_header(t)->go_start && *vaddr < symtab_header(t)->go_end;
     return REASON_NONE;
 }
 
@@ -462,4 +554,31 @@ size_t file_build_id(const struct file *f, const uint8_t **ret)
         return 0;
     *ret = symtab_header(t)->build_id;
     return symtab_header(t)->build_id_size;
+}
+
+void files_want_dwarf(struct files *fs)
+{
+    fs->want_dwarf = true;
+}
+
+const struct symtab_header *file_dwarf(const struct file *f, int *fd, struct pin **pin)
+{
+    const struct symtab *own = f->table ? cache_entry_table(f->table) : NULL;
+    const struct symtab *debug = f->debugfile ? debugfile_table(f->debugfile) : NULL;
+
+    *pin = f->pin;
+    *fd = f->fd;
+    if (own && *fd >= 0 && (symtab_header(own)->flags & SYMTAB_HAS_DWARF))
+        return symtab_header(own);
+    *fd = f->debugfile ? debugfile_fd(f->debugfile) : -1;
+    if (debug && *fd >= 0 && (symtab_header(debug)->flags & SYMTAB_HAS_DWARF))
+        return symtab_header(debug);
+    return NULL;
+}
+
+bool file_vaddr(const struct file *f, uint64_t offset, uint64_t *ret)
+{
+    const struct symtab *t = f->table ? cache_entry_table(f->table) : NULL;
+
+    return t && symtab_vaddr(t, offset, ret);
 }

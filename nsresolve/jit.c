@@ -1,173 +1,131 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nsresolve/jit.h"
 
-#include "base/buf.h"
-#include "base/pathat.h"
-#include "base/loop.h"
-#include "nsresolve/symtab.h"
+#include "nsresolve/jit_dump.h"
+#include "nsresolve/jit_map.h"
 
 #include <errno.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
+#include <stdlib.h>
+
+/* A version: when the dump's record was written, or the number of the perf map's version. */
+#define VERSION_MOVED UINT64_MAX
+#define VERSION_OF_DUMP (1ull << 63)
+#define VERSION_UNSETTLED (1ull << 62) /* more may have been written before the sample */
 
 struct jit {
-    struct asks *asks;
-    struct pin *pin;
-    uint32_t ns_tgid;
-    uint64_t *bytes;
-    uint64_t ended_ns; /* 0: it goes on, as far as we know */
-    bool busy;
-    enum file_reason open_reason;
-    enum wire_status parse_status;
-    struct symtab *first, *last;
+    struct jit_map *map;
+    struct jit_dump *dump; /* NULL: none is mapped */
 };
 
 void jit_free(struct jit *j)
 {
     if (!j)
         return;
-    pin_unref(j->pin);
-    symtab_free(j->first);
-    symtab_free(j->last);
+    jit_map_free(j->map);
+    jit_dump_free(j->dump);
     free(j);
 }
 
-static void on_parsed(void *data, enum wire_status status, int *memfd)
-{
-    struct jit *j = data;
-    struct symtab *t = NULL;
-
-    j->busy = false;
-    if (status == WIRE_OK && symtab_open(*memfd, &t) < 0)
-        status = WIRE_MALFORMED;
-    if (t && *j->bytes + symtab_bytes(t) > JIT_BYTES_MAX) {
-        symtab_free(t);
-        t = NULL;
-        status = WIRE_TOO_BIG;
-    }
-    j->parse_status = status;
-    if (!t)
-        return;
-    *j->bytes += symtab_bytes(t);
-    if (!j->first) {
-        j->first = t;
-    } else {
-        symtab_free(j->last);
-        j->last = t;
-    }
-}
-
-/* Files carry the time of day, cut to the kernel's tick. */
-static bool written_after_the_end(const struct jit *j, uint64_t mtime_ns)
-{
-    struct timespec now;
-    uint64_t day_ns;
-
-    if (!j->ended_ns)
-        return false;
-    clock_gettime(CLOCK_REALTIME, &now);
-    day_ns = (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
-    return mtime_ns > day_ns - (now_ns() - j->ended_ns);
-}
-
-static void on_opened(void *data, const struct client_answer *a)
-{
-    struct jit *j = data;
-    struct {
-        struct wire_opened head;
-        struct wire_opened_item item;
-    } reply;
-
-    j->busy = false;
-    j->open_reason = a->status == WIRE_BREAKER ? FILE_BREAKER : FILE_TIMEOUT;
-    if (a->status != WIRE_OK || a->size < sizeof(reply))
-        return;
-    memcpy(&reply, a->payload, sizeof(reply));
-    j->open_reason = reply.item.reason;
-    if (reply.head.count != 1 || reply.item.reason != FILE_OK || a->fd_count < 1)
-        return;
-    if (written_after_the_end(j, reply.item.mtime_ns)) {
-        j->open_reason = FILE_REPLACED;
-        return;
-    }
-    if (asks_parse(j->asks, WIRE_PARSE_PERFMAP, j->pin->info.mount_ns, NULL, 0, a->fds[0],
-                   on_parsed, j) == 0)
-        j->busy = true;
-}
-
-void jit_read_again(struct jit *j)
-{
-    _cleanup_buf_ struct buf payload = {0};
-    struct wire_open head = {.count = 1};
-    struct wire_open_item item = {
-        .kind = WIRE_OPEN_OWNED,
-        .uid_a = j->pin->info.uid,
-        .uid_b = j->pin->info.root_uid,
-    };
-    char path[64];
-
-    if (j->busy)
-        return;
-    item.path_size = (uint32_t)snprintf(path, sizeof(path), "/tmp/perf-%u.map", j->ns_tgid);
-    buf_add(&payload, &head, sizeof(head));
-    buf_add(&payload, &item, sizeof(item));
-    buf_add(&payload, path, item.path_size);
-    if (buf_error(&payload) == 0 &&
-        asks_ask(j->asks, WIRE_OPEN, j->pin->info.mount_ns, payload.data, payload.size,
-                 &j->pin->root_fd, 1, on_opened, j) == 0)
-        j->busy = true;
-}
-
-void jit_end(struct jit *j, uint64_t time_ns)
-{
-    if (!j->ended_ns)
-        j->ended_ns = time_ns;
-}
-
-int jit_new(struct asks *asks, struct pin *pin, uint32_t ns_tgid, uint64_t *bytes, struct jit **ret)
+int jit_new(struct asks *asks, struct pin *pin, uint32_t ns_tgid, struct follow_budget *budget,
+            const struct wire_open_item *dump, const char *path, struct jit **ret)
 {
     struct jit *j = calloc(1, sizeof(*j));
+    int r;
 
     if (!j)
         return -ENOMEM;
-    *j = (struct jit){.asks = asks, .pin = pin_ref(pin), .ns_tgid = ns_tgid, .bytes = bytes};
-    jit_read_again(j);
+    r = jit_map_new(asks, pin, ns_tgid, budget, &j->map);
+    if (r == 0 && dump)
+        r = jit_dump_new(asks, pin, dump, path, budget, &j->dump);
+    if (r < 0) {
+        jit_free(j);
+        return r;
+    }
+    jit_look(j, true);
     *ret = j;
     return 0;
 }
 
-enum frame_reason jit_symbol(const struct jit *j, uint64_t address, const char **name,
-                             uint64_t *start, const char **detail)
+void jit_end(struct jit *j, uint64_t time_ns)
 {
-    const struct symtab_symbol *s = j->last ? symtab_find(j->last, address, name) : NULL;
-
-    *detail = NULL;
-    if (!s && j->first)
-        s = symtab_find(j->first, address, name);
-    if (s) {
-        *start = s->start;
-        return REASON_NONE;
-    }
-    if (j->first)
-        return REASON_JIT_NOT_IN_MAP;
-    if (j->open_reason == FILE_NOT_FOUND || j->open_reason == FILE_GONE)
-        return REASON_JIT_NO_MAP;
-    if (j->open_reason == FILE_TIMEOUT || j->open_reason == FILE_BREAKER)
-        return REASON_TIMEOUT;
-    if (j->open_reason != FILE_OK) {
-        *detail = file_reason_text(j->open_reason);
-        return REASON_JIT_MAP_REFUSED;
-    }
-    if (j->parse_status == WIRE_OK)
-        return REASON_TIMEOUT;
-    *detail = "the parser gave up on it";
-    return REASON_JIT_MAP_REFUSED;
+    follow_end(jit_map_follow(j->map), time_ns);
+    if (j->dump)
+        follow_end(jit_dump_follow(j->dump), time_ns);
 }
 
-uint32_t jit_bad_lines(const struct jit *j)
+void jit_look(struct jit *j, bool hurry)
 {
-    const struct symtab *t = j->last ? j->last : j->first;
+    follow_look(jit_map_follow(j->map), hurry);
+    if (j->dump)
+        follow_look(jit_dump_follow(j->dump), hurry);
+}
 
-    return t ? symtab_header(t)->bad_lines : 0;
+static bool covers(const struct jit *j, uint64_t time_ns)
+{
+    return follow_covers(jit_map_follow(j->map), time_ns) &&
+           (!j->dump || follow_covers(jit_dump_follow(j->dump), time_ns));
+}
+
+bool jit_should_wait(const struct jit *j, uint64_t time_ns)
+{
+    return !covers(j, time_ns) && !follow_failed(jit_map_follow(j->map)) &&
+           !(j->dump && follow_failed(jit_dump_follow(j->dump)));
+}
+
+uint64_t jit_version(const struct jit *j, uint64_t address, uint64_t first_ns, uint64_t last_ns)
+{
+    uint64_t unsettled = covers(j, last_ns) ? 0 : VERSION_UNSETTLED, born = 0;
+    uint32_t version;
+
+    if (j->dump)
+        born = jit_dump_born(j->dump, address, first_ns, last_ns);
+    if (born == JIT_DUMP_MOVED)
+        return VERSION_MOVED;
+    if (born && !unsettled)
+        return VERSION_OF_DUMP | born;
+    version = jit_map_version(j->map, address, first_ns, last_ns);
+    return version == JIT_MAP_MOVED ? VERSION_MOVED : unsettled | version;
+}
+
+static enum frame_reason from_dump(const struct jit *j, uint64_t address, uint64_t version,
+                                   struct jit_symbol *ret)
+{
+    ret->source = SOURCE_JITDUMP;
+    if (version & VERSION_UNSETTLED)
+        return jit_dump_only(j->dump, address, &ret->name, &ret->start);
+    ret->name = jit_dump_name(j->dump, address, version & ~VERSION_OF_DUMP, &ret->start);
+    return ret->name ? REASON_NONE : REASON_JIT_NOT_IN_MAP;
+}
+
+enum frame_reason jit_symbol(const struct jit *j, uint64_t address, uint64_t version,
+                             struct jit_symbol *ret, const char **detail)
+{
+    enum frame_reason reason;
+
+    *detail = NULL;
+    if (version == VERSION_MOVED)
+        return REASON_JIT_MOVED;
+    if (j->dump && (version & (VERSION_OF_DUMP | VERSION_UNSETTLED))) {
+        reason = from_dump(j, address, version, ret);
+        if (reason != REASON_JIT_NOT_IN_MAP)
+            return reason;
+    }
+    ret->source = SOURCE_PERF_MAP;
+    reason = jit_map_symbol(j->map, address, (uint32_t)version, !(version & VERSION_UNSETTLED),
+                            &ret->name, &ret->start, detail);
+    /* Without a map, a dump that could not be used says more. */
+    if (reason != REASON_JIT_NO_MAP || !j->dump)
+        return reason;
+    return jit_dump_is_read(j->dump) ? REASON_JIT_NOT_IN_MAP
+                                     : follow_trouble(jit_dump_follow(j->dump), detail);
+}
+
+size_t jit_symbols(const struct jit *j)
+{
+    return jit_map_symbols(j->map) + (j->dump ? jit_dump_symbols(j->dump) : 0);
+}
+
+uint64_t jit_bad_lines(const struct jit *j)
+{
+    return jit_map_bad_lines(j->map) + (j->dump ? jit_dump_bad_records(j->dump) : 0);
 }

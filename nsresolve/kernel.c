@@ -13,8 +13,9 @@
 
 struct symbol {
     uint64_t start;
-    uint32_t name;   /* offset into names; 0: a boundary that is no function */
-    uint32_t module; /* offset into names */
+    uint32_t name;        /* offset into names; 0: a boundary that is no function */
+    uint32_t module : 31; /* offset into names */
+    uint32_t passing : 1; /* comes and goes, as BPF programs do */
 };
 
 struct kernel {
@@ -57,7 +58,8 @@ static uint32_t add_name(struct kernel *k, const char *s, size_t n)
     return at;
 }
 
-static int add_symbol(struct kernel *k, uint64_t start, uint32_t name, uint32_t module)
+static int add_symbol(struct kernel *k, uint64_t start, uint32_t name, uint32_t module,
+                      bool passing)
 {
     if (k->count == k->allocated) {
         size_t want = MAX(k->allocated * 2, (size_t)65536);
@@ -70,8 +72,14 @@ static int add_symbol(struct kernel *k, uint64_t start, uint32_t name, uint32_t 
     }
     if (k->count && k->symbols[k->count - 1].start > start)
         k->sorted = false;
-    k->symbols[k->count++] = (struct symbol){start, name, module};
+    k->symbols[k->count++] = (struct symbol){start, name, module & 0x7fffffff, passing};
     return 0;
+}
+
+/* Programs and what ftrace and kprobes make: none of them is in /proc/modules. */
+static bool is_passing(const char *module)
+{
+    return module && (strcmp(module, "[bpf]") == 0 || strncmp(module, "[__builtin__", 12) == 0);
 }
 
 /* "ffffffff81000000 T name\t[module]", see proc(5). */
@@ -94,11 +102,9 @@ static int add_line(struct kernel *k, char *line)
     /* Aliases: the first name at an address stays. */
     if (k->count && k->symbols[k->count - 1].start == start && k->symbols[k->count - 1].name)
         return 0;
-    /* BPF programs come and go without a sign in /proc/modules: their names would soon be others'.
-     */
-    if (!strchr("tTwW", end[1]) || !*name || (module && strcmp(module, "[bpf]") == 0))
-        return add_symbol(k, start, 0, 0);
-    return add_symbol(k, start, add_name(k, name, strlen(name)), module_at);
+    if (!strchr("tTwW", end[1]) || !*name)
+        return add_symbol(k, start, 0, 0, false);
+    return add_symbol(k, start, add_name(k, name, strlen(name)), module_at, is_passing(module));
 }
 
 /* At one address the function that was listed first comes last, where kernel_find() looks. */
@@ -171,10 +177,17 @@ static uint64_t hash_of_modules(const struct kernel *k)
 
 int kernel_refresh(struct kernel *k)
 {
+    if (k->count && k->modules_hash == hash_of_modules(k))
+        return 0;
+    return kernel_read(k);
+}
+
+int kernel_read(struct kernel *k)
+{
     uint64_t hash = hash_of_modules(k);
     int r;
 
-    if (k->kallsyms_fd < 0 || (k->modules_hash == hash && k->count))
+    if (k->kallsyms_fd < 0)
         return 0;
     k->count = 0;
     k->last_module = 0;
@@ -195,9 +208,10 @@ bool kernel_has_symbols(const struct kernel *k)
     return k->count > 0;
 }
 
-bool kernel_find(const struct kernel *k, uint64_t address, struct kernel_symbol *ret)
+static bool find(const struct kernel *k, uint64_t address, bool passing, struct kernel_symbol *ret)
 {
     size_t lo = 0, hi = k->count;
+    uint64_t reach = KERNEL_SYMBOL_MAX;
     const struct symbol *s;
 
     while (lo < hi) {
@@ -211,14 +225,27 @@ bool kernel_find(const struct kernel *k, uint64_t address, struct kernel_symbol 
     if (lo == 0)
         return false;
     s = &k->symbols[lo - 1];
-    if (!s->name || address - s->start >= KERNEL_SYMBOL_MAX)
+    if (!s->name || s->passing != passing || address - s->start >= reach)
         return false;
+    if (lo < k->count)
+        reach = MIN(reach, k->symbols[lo].start - s->start);
     *ret = (struct kernel_symbol){
         .start = s->start,
+        .size = reach,
         .name = k->names.data + s->name,
         .module = s->module ? k->names.data + s->module : "[kernel]",
     };
     return true;
+}
+
+bool kernel_find(const struct kernel *k, uint64_t address, struct kernel_symbol *ret)
+{
+    return find(k, address, false, ret);
+}
+
+bool kernel_find_passing(const struct kernel *k, uint64_t address, struct kernel_symbol *ret)
+{
+    return find(k, address, true, ret);
 }
 
 size_t kernel_bytes(const struct kernel *k)

@@ -22,19 +22,25 @@ int kernel_new(int kallsyms_fd, int modules_fd, struct kernel **ret);
 void kernel_free(struct kernel *k);
 DEFINE_FREEP(struct kernel, kernel_free)
 
-/* Reads the symbols, unless nothing was loaded or unloaded since. Returns 0 or -errno. */
+/* Reads the symbols, unless no module was loaded or unloaded since; kernel_read() in any case.
+ * Return 0 or -errno. */
 int kernel_refresh(struct kernel *k);
+int kernel_read(struct kernel *k);
 
 /* False when the kernel shows no addresses (kptr_restrict, no CAP_SYSLOG) or none were read. */
 bool kernel_has_symbols(const struct kernel *k);
 
 struct kernel_symbol {
-    uint64_t start;
+    uint64_t start, size;
     const char *name;   /* borrowed until the next refresh */
     const char *module; /* "[kernel]", or such as "[ext4]" */
 };
 
-/* False when no function covers the address. */
+/* False when no function of the kernel or of a module covers the address. */
 bool kernel_find(const struct kernel *k, uint64_t address, struct kernel_symbol *ret);
+
+/* The same for what comes and goes without a sign in /proc/modules, such as BPF programs: the name
+ * may be another's soon after kernel_read(). */
+bool kernel_find_passing(const struct kernel *k, uint64_t address, struct kernel_symbol *ret);
 
 size_t kernel_bytes(const struct kernel *k);

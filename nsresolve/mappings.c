@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nsresolve/mappings.h"
+#include "nsresolve/mapping_list.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 
 /* Dead ones are asked rarely (a library that was unloaded during the capture): the last few do. */
@@ -10,10 +9,9 @@
 
 struct mappings {
     unsigned refs;
-    struct mapping *live; /* sorted by start, without overlaps */
-    size_t live_count, live_allocated;
-    struct mapping *dead; /* a ring of the last DEAD_MAX */
-    size_t dead_count;    /* ever added */
+    struct mapping_list live; /* without overlaps */
+    struct mapping *dead;     /* a ring of the last DEAD_MAX */
+    size_t dead_count;        /* ever added */
 };
 
 int mappings_new(struct mappings **ret)
@@ -37,25 +35,9 @@ void mappings_unref(struct mappings *m)
 {
     if (!m || --m->refs)
         return;
-    free(m->live);
+    mapping_list_clear(&m->live);
     free(m->dead);
     free(m);
-}
-
-/* Index of the first live mapping whose end lies behind addr. */
-static size_t first_behind(const struct mappings *m, uint64_t addr)
-{
-    size_t lo = 0, hi = m->live_count;
-
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-
-        if (m->live[mid].end <= addr)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
 }
 
 static int unshare(struct mappings **m)
@@ -66,14 +48,10 @@ static int unshare(struct mappings **m)
         return 0;
     if (mappings_new(&copy) < 0)
         return -ENOMEM;
-    copy->live = malloc(MAX(old->live_count, (size_t)1) * sizeof(*copy->live));
-    if (!copy->live) {
+    if (mapping_list_copy(&copy->live, &old->live) < 0) {
         mappings_unref(copy);
         return -ENOMEM;
     }
-    if (old->live_count)
-        memcpy(copy->live, old->live, old->live_count * sizeof(*copy->live));
-    copy->live_count = copy->live_allocated = old->live_count;
     if (old->dead_count) {
         copy->dead = malloc(DEAD_MAX * sizeof(*copy->dead));
         if (copy->dead) {
@@ -84,31 +62,6 @@ static int unshare(struct mappings **m)
     mappings_unref(old);
     *m = copy;
     return 0;
-}
-
-static int make_room(struct mappings *m)
-{
-    size_t want = MAX(m->live_allocated * 2, (size_t)16);
-    struct mapping *live;
-
-    if (m->live_count >= MAPPINGS_MAX)
-        return -E2BIG;
-    /* Cutting one mapping in two needs a second slot. */
-    if (m->live_count + 2 <= m->live_allocated)
-        return 0;
-    live = realloc(m->live, want * sizeof(*live));
-    if (!live)
-        return -ENOMEM;
-    m->live = live;
-    m->live_allocated = want;
-    return 0;
-}
-
-static void insert_at(struct mappings *m, size_t at, const struct mapping *mapping)
-{
-    memmove(&m->live[at + 1], &m->live[at], (m->live_count - at) * sizeof(*m->live));
-    m->live[at] = *mapping;
-    m->live_count++;
 }
 
 static void bury(struct mappings *m, const struct mapping *mapping, uint64_t died_ns)
@@ -124,101 +77,111 @@ static void bury(struct mappings *m, const struct mapping *mapping, uint64_t die
     slot->died_ns = died_ns;
 }
 
-/* Cuts [start, end) out of the live mappings; there is room for one more. Returns where it was. */
-static size_t cut(struct mappings *m, uint64_t start, uint64_t end, uint64_t at_ns)
+/* Cuts [start, end) out of the live mapping at *at, which reaches into it; *at moves on to what is
+ * behind the hole. Returns 0 or -ENOMEM. */
+static int cut_one(struct mappings *m, struct mapping_place *at, uint64_t start, uint64_t end)
 {
-    size_t first = first_behind(m, start), last = first;
+    const struct mapping whole = *mapping_list_get(&m->live, *at);
+    struct mapping tail = whole, *edited;
 
-    for (; last < m->live_count && m->live[last].start < end; last++)
-        bury(m, &m->live[last], at_ns);
-    if (first == last)
-        return first;
-
-    if (m->live[first].start < start) {
-        struct mapping tail = m->live[first];
-
-        m->live[first].end = start;
-        if (tail.end > end) {
-            tail.offset += end - tail.start;
-            tail.start = end;
-            insert_at(m, first + 1, &tail);
-            return first + 1;
-        }
-        first++;
+    if (whole.start >= start && whole.end <= end)
+        return mapping_list_remove(&m->live, at);
+    edited = mapping_list_edit(&m->live, *at);
+    if (!edited)
+        return -ENOMEM;
+    tail.start = end;
+    tail.offset += end - whole.start;
+    if (whole.start >= start) {
+        *edited = tail;
+        return 0;
     }
-    if (first < last && m->live[last - 1].end > end) {
-        m->live[last - 1].offset += end - m->live[last - 1].start;
-        m->live[last - 1].start = end;
-        last--;
+    edited->end = start;
+    *at = mapping_list_next(&m->live, *at);
+    return whole.end > end ? mapping_list_insert(&m->live, at, &tail) : 0;
+}
+
+/* Cuts [start, end) out of the live mappings; *ret is the place of what lies behind it. */
+static int cut(struct mappings *m, uint64_t start, uint64_t end, uint64_t at_ns,
+               struct mapping_place *ret)
+{
+    struct mapping_place at = mapping_list_behind(&m->live, start);
+    const struct mapping *live;
+    int r = 0;
+
+    while (r == 0 && (live = mapping_list_get(&m->live, at)) && live->start < end) {
+        bool last = live->end > end;
+
+        bury(m, live, at_ns);
+        r = cut_one(m, &at, start, end);
+        if (last)
+            break;
     }
-    memmove(&m->live[first], &m->live[last], (m->live_count - last) * sizeof(*m->live));
-    m->live_count -= last - first;
-    return first;
+    *ret = at;
+    return r;
 }
 
 /* The same piece of the same file again (mprotect, a repeated record): nothing changes. */
 static bool is_known(const struct mappings *m, const struct mapping *mapping)
 {
-    size_t i = first_behind(m, mapping->start);
+    const struct mapping *live =
+        mapping_list_get(&m->live, mapping_list_behind(&m->live, mapping->start));
 
-    return i < m->live_count && m->live[i].start <= mapping->start &&
-           m->live[i].end >= mapping->end && m->live[i].file == mapping->file &&
-           (!mapping->file ||
-            mapping->start - m->live[i].start + m->live[i].offset == mapping->offset);
+    return live && live->start <= mapping->start && live->end >= mapping->end &&
+           live->file == mapping->file &&
+           (!mapping->file || mapping->start - live->start + live->offset == mapping->offset);
+}
+
+/* Ready to take one more. */
+static int prepare(struct mappings **m)
+{
+    if ((*m)->live.count >= MAPPINGS_MAX)
+        return -E2BIG;
+    return unshare(m);
 }
 
 int mappings_add(struct mappings **m, const struct mapping *mapping)
 {
-    size_t at;
+    struct mapping_place at;
     int r;
 
     if (mapping->start >= mapping->end || is_known(*m, mapping))
         return 0;
-    r = unshare(m);
+    r = prepare(m);
     if (r == 0)
-        r = make_room(*m);
-    if (r < 0)
-        return r;
-    at = cut(*m, mapping->start, mapping->end, mapping->born_ns);
-    insert_at(*m, at, mapping);
-    return 0;
+        r = cut(*m, mapping->start, mapping->end, mapping->born_ns, &at);
+    return r < 0 ? r : mapping_list_insert(&(*m)->live, &at, mapping);
 }
 
 int mappings_fill(struct mappings **m, const struct mapping *mapping)
 {
-    size_t at;
+    struct mapping_place at = mapping_list_behind(&(*m)->live, mapping->start);
+    const struct mapping *live = mapping_list_get(&(*m)->live, at);
     int r;
 
-    if (mapping->start >= mapping->end)
+    if (mapping->start >= mapping->end || (live && live->start < mapping->end))
         return 0;
-    at = first_behind(*m, mapping->start);
-    if (at < (*m)->live_count && (*m)->live[at].start < mapping->end)
-        return 0;
-    r = unshare(m);
-    if (r == 0)
-        r = make_room(*m);
-    if (r < 0)
-        return r;
-    insert_at(*m, at, mapping);
-    return 0;
+    r = prepare(m);
+    return r < 0 ? r : mapping_list_insert(&(*m)->live, &at, mapping);
 }
 
 int mappings_fill_from(struct mappings **m, const struct mappings *from, uint64_t time_ns)
 {
+    struct mapping_place at = {0};
+    const struct mapping *mapping;
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < from->live_count; i++)
-        if (from->live[i].born_ns <= time_ns)
-            r = mappings_fill(m, &from->live[i]);
+    while (r == 0 && (mapping = mappings_next(from, &at)))
+        if (mapping->born_ns <= time_ns)
+            r = mappings_fill(m, mapping);
     return r;
 }
 
 const struct mapping *mappings_find(const struct mappings *m, uint64_t addr, uint64_t time_ns)
 {
-    size_t at = first_behind(m, addr);
+    const struct mapping *live = mapping_list_get(&m->live, mapping_list_behind(&m->live, addr));
 
-    if (at < m->live_count && m->live[at].start <= addr && m->live[at].born_ns <= time_ns)
-        return &m->live[at];
+    if (live && live->start <= addr && live->born_ns <= time_ns)
+        return live;
     for (size_t i = MIN(m->dead_count, (size_t)DEAD_MAX); i > 0; i--) {
         const struct mapping *d = &m->dead[(m->dead_count - i) % DEAD_MAX];
 
@@ -228,13 +191,16 @@ const struct mapping *mappings_find(const struct mappings *m, uint64_t addr, uin
     return NULL;
 }
 
-const struct mapping *mappings_live(const struct mappings *m, size_t *count)
+const struct mapping *mappings_next(const struct mappings *m, struct mapping_place *at)
 {
-    *count = m->live_count;
-    return m->live;
+    const struct mapping *live = mapping_list_get(&m->live, *at);
+
+    if (live)
+        *at = mapping_list_next(&m->live, *at);
+    return live;
 }
 
 size_t mappings_count(const struct mappings *m)
 {
-    return m->live_count;
+    return m->live.count;
 }

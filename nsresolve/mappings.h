@@ -4,12 +4,14 @@
  *
  * Fed by the side-band in time order and by one snapshot; asked "what was at this address then?".
  * Knows nothing of files' contents. Shared between a process and its forked children until one of
- * them changes: reference-counted, copied on write. Not thread-safe: belongs to one scene.
+ * them changes: reference-counted, copied on write. What it costs to change does not grow with what
+ * is there: mapping_list.h. Not thread-safe: belongs to one scene.
  */
 #pragma once
 
 #include "base/cleanup.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,7 +47,13 @@ int mappings_fill_from(struct mappings **m, const struct mappings *from, uint64_
 /* The mapping that covered addr at time_ns, or NULL. Borrowed until the next change. */
 const struct mapping *mappings_find(const struct mappings *m, uint64_t addr, uint64_t time_ns);
 
-/* The live mappings, sorted by start; borrowed until the next change. */
-const struct mapping *mappings_live(const struct mappings *m, size_t *count);
+/* Somewhere in the live mappings, until the next change; zero-filled: at the first. */
+struct mapping_place {
+    size_t chunk, index;
+};
+
+/* Goes through the live mappings by their addresses; NULL at the end. Borrowed until the next
+ * change. */
+const struct mapping *mappings_next(const struct mappings *m, struct mapping_place *at);
 
 size_t mappings_count(const struct mappings *m); /* live ones */

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/pathat.h"
 #include "base/process.h"
+#include "nsresolve/arguments.h"
 #include "nsresolve/census.h"
 
 #include <errno.h>
@@ -28,26 +29,6 @@ static void fail(struct work_answer *a, int error)
 }
 
 /* ---- WIRE_PIN ---- */
-
-/* The line of /proc/PID/status that starts with key, behind it; NULL: none. */
-static const char *status_line(const char *status, const char *key)
-{
-    const char *at = strstr(status, key);
-
-    return at ? at + strlen(key) : NULL;
-}
-
-/* The last number of a line such as "NSpid:\t4711\t12\t1". */
-static int last_number(const char *line)
-{
-    int n = 0, used, one;
-
-    while (*line && *line != '\n' && sscanf(line, "%d%n", &one, &used) == 1) {
-        n = one;
-        line += used;
-    }
-    return n;
-}
 
 /* Host uid of uid 0 in the process's user namespace. */
 static uint32_t root_uid(int pid_fd)
@@ -81,12 +62,12 @@ static int describe(int pid_fd, struct wire_pinned *ret)
     r = (int)process_read(pid_fd, "status", status, sizeof(status));
     if (r < 0)
         return r;
-    line = status_line(status, "\nUid:");
+    line = process_status_line(status, "\nUid:");
     if (!line || sscanf(line, "%*u %u", &uid) != 1)
         return -EIO;
     ret->uid = uid;
-    line = status_line(status, "\nNSpid:");
-    ret->ns_tgid = line ? last_number(line) : 0;
+    line = process_status_line(status, "\nNSpid:");
+    ret->ns_tgid = line ? process_last_number(line) : 0;
     ret->root_uid = root_uid(pid_fd);
     /* A process that is about to leave has no namespaces: 0 says so. */
     process_namespace(pid_fd, "mnt", &ret->mount_ns);
@@ -397,6 +378,42 @@ static void handle_census(const struct work *w, struct work_answer *a)
         a->fd_count = 1;
 }
 
+/* ---- WIRE_ARGUMENTS ---- */
+
+/* Copied as they are: what is in them is the parser's to see. */
+static int snapshot_arguments(int pid_fd, int *ret)
+{
+    static char text[2 * (ARGUMENTS_MAX + 1)];
+    _cleanup_close_ int out = -1;
+    struct wire_arguments head;
+    ssize_t n = process_read(pid_fd, "cmdline", text, ARGUMENTS_MAX + 1), m;
+
+    if (n < 0)
+        return (int)n;
+    m = process_read(pid_fd, "environ", text + n, ARGUMENTS_MAX + 1);
+    if (m < 0)
+        return (int)m;
+    head = (struct wire_arguments){.cmdline_size = (uint32_t)n, .environment_size = (uint32_t)m};
+    out = memfd_create("arguments", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (out < 0)
+        return -errno;
+    if (write(out, &head, sizeof(head)) != sizeof(head) ||
+        write(out, text, (size_t)(n + m)) != n + m)
+        return -EIO;
+    *ret = TAKE_FD(out);
+    return 0;
+}
+
+static void handle_arguments(const struct work *w, struct work_answer *a)
+{
+    int r = w->fd_count == 1 ? snapshot_arguments(w->fds[0], &a->fds[0]) : -EINVAL;
+
+    if (r < 0)
+        fail(a, r == -ENOENT ? ESRCH : -r);
+    else
+        a->fd_count = 1;
+}
+
 void opener_handle(const struct work *w, struct work_answer *a)
 {
     switch (w->op) {
@@ -411,6 +428,9 @@ void opener_handle(const struct work *w, struct work_answer *a)
         return;
     case WIRE_CENSUS:
         handle_census(w, a);
+        return;
+    case WIRE_ARGUMENTS:
+        handle_arguments(w, a);
         return;
     }
     fail(a, EOPNOTSUPP);

@@ -2,15 +2,12 @@
 /*
  * porthole-parser: turns bytes that containers wrote into sorted tables, with no right to anything.
  *
- * Started by the monitor with one end of a record socket as fd 3; ends when the other end closes.
- * The main loop never reads the files; the children that do can reach nothing but them.
+ * Starts and ends as nsresolve/helper.h says. The main loop never reads the files; the children
+ * that do can reach nothing but them.
  */
-#include "base/jail.h"
-#include "base/log.h"
 #include "base/loop.h"
-#include "base/options.h"
+#include "nsresolve/helper.h"
 #include "nsresolve/parse.h"
-#include "nsresolve/workers.h"
 
 #include <errno.h>
 #include <linux/seccomp.h>
@@ -19,8 +16,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-
-#define SOCKET_FD 3
 
 static const struct jail_limit main_limits[] = {
     {RLIMIT_CORE, 0},
@@ -86,89 +81,56 @@ static int confine(void)
     return jail_filter_load(&child_filter);
 }
 
-/* fds in: the input, and the memfd for the answer. */
+/* fds in: the input, the memfd for the answer, and what an operation wants besides. */
 static void handle(const struct work *w, struct work_answer *a)
 {
     int error = 0;
 
-    if (w->fd_count != 2) {
+    if (w->fd_count < 2) {
         a->head.status = WIRE_FAILED;
         a->head.error = EINVAL;
         return;
     }
-    a->head.status = parse_request(w->op, w->payload, w->size, w->fds[0], w->fds[1], &error);
+    a->head.status = parse_request(w->op, w->payload, w->size,
+                                   &(struct parse_files){.in_fd = w->fds[0],
+                                                         .out_fd = w->fds[1],
+                                                         .more = w->fds + 2,
+                                                         .more_count = w->fd_count - 2},
+                                   &error);
     a->head.error = error;
 }
 
-static int start(uint64_t uid, struct err *e)
+static int prepare(struct err *e)
 {
-    const struct jail jail = {
-        .who = "the parser",
-        .uid = (uid_t)uid,
-        .gid = JAIL_SAME_ID,
-        .isolate = true,
-        .limits = main_limits,
-        .limit_count = ARRAY_SIZE(main_limits),
-        .parent = getppid(),
-        .rules = main_rules,
-    };
-    int keep[] = {SOCKET_FD}, r;
-
-    jail_close_fds(keep, 1);
-    r = jail_null_stdio();
-    if (r < 0)
-        return err_set(e, ERR_FAILED, "cannot open '/dev/null': %s", strerror(-r));
-    r = jail_filter_compile(child_rules, &child_filter, e);
-    if (r < 0)
-        return r;
-    r = jail_enter(&jail, e);
-    if (r > 0)
-        log_info("this host refuses namespaces: the parser has its seccomp filter alone");
-    return r;
+    return jail_filter_compile(child_rules, &child_filter, e);
 }
 
 int main(int argc, char **argv)
 {
-    uint64_t uid = 0;
-    bool verbose = false;
-    const struct option_spec options[] = {
-        {.name = "uid",
-         .kind = OPTION_NUMBER,
-         .into = &uid,
-         .arg = "UID",
-         .min = 1,
-         .max = 1u << 31},
-        {.name = "verbose", .kind = OPTION_FLAG, .into = &verbose},
-        {0},
+    struct helper parser = {
+        .name = "porthole-parser",
+        .prepare = prepare,
+        .jail =
+            {
+                .who = "the parser",
+                .isolate = true,
+                .limits = main_limits,
+                .limit_count = ARRAY_SIZE(main_limits),
+                .rules = main_rules,
+            },
+        .workers =
+            {
+                .name = "parser",
+                .concurrency = 3,
+                .per_container = 2,
+                .queue = 32,
+                .deadline_ns = 10 * NS_PER_SEC,
+                .stuck_container = 4,
+                .stuck_total = 16,
+                .confine = confine,
+                .handle = handle,
+            },
     };
-    struct err e = {0};
-    size_t operands;
-    int r = options_parse(options, argc, argv, NULL, 0, &operands, &e);
 
-    prctl(PR_SET_NAME, "porthole-parser");
-    log_setup("porthole-parser", verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
-    if (r == 0 && !uid)
-        r = err_set(&e, ERR_USAGE, "started by portholed only: --uid is missing");
-    if (r == 0)
-        r = start(uid, &e);
-    if (r < 0) {
-        log_error("%s%s%s", e.message, *e.remedy ? "; " : "", e.remedy);
-        return err_exit_status(e.code);
-    }
-    r = workers_run(
-        &(struct workers_spec){
-            .name = "parser",
-            .concurrency = 3,
-            .per_container = 2,
-            .queue = 32,
-            .deadline_ns = 10 * NS_PER_SEC,
-            .stuck_container = 4,
-            .stuck_total = 16,
-            .confine = confine,
-            .handle = handle,
-        },
-        SOCKET_FD);
-    if (r < 0)
-        log_error("cannot go on: %s", strerror(-r));
-    _exit(r < 0 ? 1 : 0);
+    return helper_main(&parser, argc, argv);
 }

@@ -16,6 +16,7 @@ struct scan {
     int fd;
     struct symtab_builder *builder;
     uint32_t lines, symbols;
+    uint64_t begin; /* where the first line starts that was not read before */
     uint64_t chunk_start;
     size_t chunk_size;
     char chunk[STREAM_BUFFER];
@@ -114,6 +115,18 @@ static int read_line(struct scan *s, uint64_t start, uint64_t end)
     return parse_line(s, s->line, (size_t)n);
 }
 
+/* The last whole line ends there; what follows may not be done. */
+static void end_text(struct scan *s, uint64_t end, uint64_t file_end)
+{
+    struct symtab_header *h = symtab_builder_header(s->builder);
+
+    h->read_until = end;
+    if (end == file_end)
+        return;
+    bad_line(s);
+    h->flags |= SYMTAB_UNFINISHED;
+}
+
 /* Hands the lines that start in the chunk over, last first. *line_end is the newline behind the
  * line that is being looked for, NO_NEWLINE when none was seen yet. */
 static int scan_chunk(struct scan *s, uint64_t file_end, uint64_t *line_end)
@@ -127,8 +140,8 @@ static int scan_chunk(struct scan *s, uint64_t file_end, uint64_t *line_end)
 
         if (*line_end != NO_NEWLINE)
             r = read_line(s, at + 1, *line_end);
-        else if (at + 1 < file_end)
-            bad_line(s); /* unfinished */
+        else
+            end_text(s, at + 1, file_end);
         if (r < 0)
             return r;
         *line_end = at;
@@ -157,15 +170,47 @@ static int scan_file(struct scan *s, uint64_t floor, uint64_t end)
             return r;
     }
 
-    if (line_end != NO_NEWLINE && floor == 0)
-        return read_line(s, 0, line_end);
-    if (line_end == NO_NEWLINE && end > floor)
-        bad_line(s);
+    if (line_end == NO_NEWLINE)
+        end_text(s, s->begin, end);
+    else if (floor == s->begin)
+        return read_line(s, floor, line_end);
     return 0;
 }
 
-int perfmap_parse(int fd, struct symtab_builder *b)
+/* FNV-1a of the bytes before that offset. */
+static int fingerprint(int fd, uint64_t end, uint64_t *ret)
 {
+    unsigned char bytes[PERFMAP_FINGERPRINT];
+    size_t size = (size_t)MIN(end, (uint64_t)sizeof(bytes));
+    ssize_t n = pread_full(fd, bytes, size, end - size);
+
+    if (n < 0)
+        return (int)n;
+    *ret = 14695981039346656037ull;
+    for (ssize_t i = 0; i < n; i++)
+        *ret = (*ret ^ bytes[i]) * 1099511628211ull;
+    return 0;
+}
+
+/* Where to begin: behind what was read before, if that still stands there. */
+static int find_begin(struct scan *s, const struct wire_parse_perfmap *from, uint64_t size)
+{
+    uint64_t found = ~from->fingerprint;
+    int r = 0;
+
+    s->begin = from->read_until;
+    if (from->read_until <= size)
+        r = fingerprint(s->fd, from->read_until, &found);
+    if (from->read_until && found != from->fingerprint) {
+        s->begin = 0;
+        symtab_builder_header(s->builder)->flags |= SYMTAB_REWRITTEN;
+    }
+    return r;
+}
+
+int perfmap_parse(int fd, const struct wire_parse_perfmap *from, struct symtab_builder *b)
+{
+    struct symtab_header *header = symtab_builder_header(b);
     _cleanup_free_ struct scan *s = NULL;
     uint64_t size, floor;
     int r;
@@ -173,6 +218,7 @@ int perfmap_parse(int fd, struct symtab_builder *b)
     r = file_size(fd, &size);
     if (r < 0)
         return r;
+    size = MIN(size, from->size);
     s = malloc(sizeof(*s));
     if (!s)
         return -ENOMEM;
@@ -181,9 +227,14 @@ int perfmap_parse(int fd, struct symtab_builder *b)
     s->lines = s->symbols = 0;
     s->chunk_start = s->chunk_size = 0;
 
-    floor = size > PERFMAP_MAX_BYTES ? size - PERFMAP_MAX_BYTES : 0;
+    r = find_begin(s, from, size);
+    if (r < 0)
+        return r;
+    floor = size - s->begin > PERFMAP_MAX_BYTES ? size - PERFMAP_MAX_BYTES : s->begin;
     r = scan_file(s, floor, size);
-    if (floor > 0 || r == -EFBIG)
-        symtab_builder_header(b)->flags |= SYMTAB_TRUNCATED;
-    return r == -EFBIG ? 0 : r;
+    if (floor > s->begin || r == -EFBIG)
+        header->flags |= SYMTAB_TRUNCATED;
+    if (r < 0 && r != -EFBIG)
+        return r;
+    return fingerprint(fd, header->read_until, &header->fingerprint);
 }

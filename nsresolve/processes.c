@@ -195,7 +195,8 @@ struct process *processes_succeed(struct processes *ps, uint32_t tgid)
 
 static void distrust(struct process *p, uint64_t time_ns)
 {
-    void *jit = p->images[p->image_count - 1].jit;
+    const struct image *before = &p->images[p->image_count - 1];
+    void *jit = before->jit, *program = before->program;
     struct mappings *mappings;
 
     if (mappings_new(&mappings) < 0) {
@@ -204,6 +205,7 @@ static void distrust(struct process *p, uint64_t time_ns)
     }
     begin_image(p, mappings, MAX(time_ns, p->born_ns), false);
     p->images[p->image_count - 1].jit = jit;
+    p->images[p->image_count - 1].program = program;
     p->adoption = p->died_ns ? ADOPT_FAILED : ADOPT_NONE;
 }
 

@@ -35,7 +35,10 @@ enum adoption {
 struct image {
     struct mappings *mappings; /* owned reference */
     uint64_t born_ns;
-    void *jit;     /* of the resolver: the perf map of what it ran, borrowed */
+    void *jit;        /* of the resolver: names of the code that it made, borrowed */
+    void *program;    /* of the resolver: which runtime it is, borrowed; NULL: none that we know */
+    size_t looked_at; /* mappings that there were when the resolver looked for one */
+    bool sampled;
     bool complete; /* seen from its exec on, or inherited, or filled from a snapshot */
 };
 
@@ -51,6 +54,7 @@ struct process {
     bool told;       /* of the scene: the program knows ranges of it */
     uint32_t parent; /* tgid that it was forked from; 0: not seen */
     bool relevant;   /* sampled, or descends from one that was */
+    unsigned files;  /* of the scene: those that it was the first to map */
     struct image images[PROCESS_IMAGES_MAX]; /* oldest first */
     unsigned image_count;
     struct process *previous; /* an earlier life of the same tgid */

@@ -12,32 +12,53 @@
 static size_t fill(struct scene *s, struct process *p, struct scene_range *ranges)
 {
     const struct image *image = &p->images[p->image_count - 1];
-    size_t count, n = 0;
-    const struct mapping *m = mappings_live(image->mappings, &count);
+    struct mapping_place at = {0};
+    const struct mapping *m;
+    size_t n = 0;
 
     if (!image->complete || p->died_ns || (s->choosy && !p->relevant))
         return 0;
-    for (size_t i = 0; i < count && n < RANGES_MAX; i++) {
+    while (n < RANGES_MAX && (m = mappings_next(image->mappings, &at))) {
         const struct unwind_entry *entry;
         struct scene_range *r = &ranges[n];
-        uint64_t offset = m[i].offset;
+        uint64_t offset = m->offset;
 
-        if (!m[i].file)
+        if (!m->file)
             continue;
-        *r = (struct scene_range){.start = m[i].start, .end = m[i].end};
-        switch (file_rules(m[i].file, &entry)) {
+        *r = (struct scene_range){.start = m->start, .end = m->end};
+        switch (file_rules(m->file, &entry)) {
         case FILE_RULES_NONE:
             break;
         case FILE_RULES_AWAITED:
             n++;
             break;
         case FILE_RULES_READY:
-            if (file_kind(m[i].file) == FILE_KIND_VDSO)
+            if (file_kind(m->file) == FILE_KIND_VDSO)
                 offset = 0;
-            n += unwind_entry_rows(entry, m[i].start, offset, &r->first, &r->count, &r->bias);
+            n += unwind_entry_rows(entry, m->start, offset, &r->place, &r->bias);
         }
     }
     return n;
+}
+
+void scene_make_room(struct scene *s)
+{
+    struct process *p;
+    size_t cursor = 0;
+
+    if (!s->resolver->unwinds || !files_lack_room(s->files))
+        return;
+    while ((p = processes_next(s->processes, &cursor))) {
+        struct mapping_place at = {0};
+        const struct mapping *m;
+
+        if (p->died_ns && !p->told)
+            continue;
+        while ((m = mappings_next(p->images[p->image_count - 1].mappings, &at)))
+            if (m->file)
+                file_keep_rules(m->file);
+    }
+    files_release_rules(s->files);
 }
 
 void scene_changed_ranges(struct scene *s, scene_ranges_fn fn, void *data)

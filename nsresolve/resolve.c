@@ -16,7 +16,6 @@
 
 /* What they cost, about 250 bytes each with their names, is a container's to choose. */
 #define LOCATIONS_MAX 262144u
-#define JITS_MAX 1024
 #define COMPAT_END (1ull << 32) /* 32-bit processes live below */
 
 /* The kernel maps the same vdso into every 64-bit process, ours included. Its ELF header says how
@@ -51,6 +50,8 @@ int resolver_new(struct client *client, int kallsyms_fd, int modules_fd, size_t 
     error = kernel_new(kallsyms_fd, modules_fd, &r->kernel);
     if (error == 0)
         error = cache_new(cache_bytes, &r->cache);
+    if (error == 0 && client_has(client, CLIENT_FETCHER))
+        error = fetches_new(client, r->cache, &r->fetches);
     if (error < 0)
         return error;
     /* Now, while nobody waits; a capture only looks whether modules came or went. */
@@ -65,6 +66,7 @@ void resolver_free(struct resolver *r)
     if (!r)
         return;
     kernel_free(r->kernel);
+    fetches_free(r->fetches);
     cache_free(r->cache);
     unwinds_free(r->unwinds);
     if (r->vdso_fd >= 0)
@@ -77,18 +79,15 @@ int resolver_use_rows(struct resolver *r, const struct unwind_sink *sink)
     return unwinds_new(sink, &r->unwinds);
 }
 
-void resolver_make_room(struct resolver *r)
-{
-    if (r->unwinds)
-        unwinds_make_room(r->unwinds);
-}
-
 void resolver_get_stats(const struct resolver *r, struct resolver_stats *ret)
 {
     ret->unwinds = (struct unwinds_stats){0};
     if (r->unwinds)
         unwinds_get_stats(r->unwinds, &ret->unwinds);
     cache_get_stats(r->cache, &ret->cache);
+    ret->fetches = (struct fetches_stats){0};
+    if (r->fetches)
+        fetches_get_stats(r->fetches, &ret->fetches);
     ret->kernel_bytes = kernel_bytes(r->kernel);
 }
 
@@ -102,6 +101,16 @@ static void on_idle(void *data)
     s->when_idle = NULL;
     if (fn)
         fn(s->when_idle_data);
+}
+
+static void on_fetched(void *data)
+{
+    struct scene *s = data;
+    void (*fn)(void *) = s->when_fetched;
+
+    s->when_fetched = NULL;
+    if (fn)
+        fn(s->when_fetched_data);
 }
 
 static void on_rules_changed(void *data)
@@ -132,6 +141,7 @@ int scene_new(struct resolver *r, uint32_t init_pid, bool addresses, struct scen
     if (!s)
         return -ENOMEM;
     s->resolver = r;
+    s->fetches = (struct fetch_group){.fetches = r->fetches, .idle = on_fetched, .data = s};
     s->addresses = addresses;
     error = asks_new(r->client, on_idle, s, &s->asks);
     if (error == 0)
@@ -142,10 +152,13 @@ int scene_new(struct resolver *r, uint32_t init_pid, bool addresses, struct scen
                                                 .unwinds = r->unwinds,
                                                 .vdso_fd = r->vdso_fd,
                                                 .changed = on_rules_changed,
+                                                .fetches = r->fetches ? &s->fetches : NULL,
                                                 .data = s},
                           &s->files);
     if (error == 0)
         error = table_new(&s->location_ids, NULL);
+    if (error == 0)
+        error = table_new(&s->labels, free);
     if (error < 0)
         return error;
     if (init_pid)
@@ -160,14 +173,18 @@ void scene_free(struct scene *s)
         return;
     asks_free(s->asks); /* first: open questions point into everything else */
     naming_free(s->naming);
+    ksymbols_free(s->ksymbols);
     adopt_free(s);
+    programs_free(s);
     processes_free(s->processes);
+    table_free(s->expansions);
     files_free(s->files);
     for (size_t i = 0; i < s->jit_count; i++)
         jit_free(s->jits[i]);
     free(s->jits);
     free(s->locations);
     table_free(s->location_ids);
+    table_free(s->labels);
     free(s);
 }
 
@@ -185,6 +202,17 @@ void scene_when_idle(struct scene *s, void (*fn)(void *data), void *data)
     }
     s->when_idle = fn;
     s->when_idle_data = data;
+}
+
+void scene_when_fetched(struct scene *s, void (*fn)(void *data), void *data)
+{
+    s->when_fetched = NULL;
+    if (fn && s->fetches.open == 0) {
+        fn(data);
+        return;
+    }
+    s->when_fetched = fn;
+    s->when_fetched_data = data;
 }
 
 void scene_get_stats(const struct scene *s, struct scene_stats *ret)
@@ -249,6 +277,11 @@ void scene_be_choosy(struct scene *s)
     s->choosy = true;
 }
 
+void scene_keep_names_full(struct scene *s)
+{
+    s->full_names = true;
+}
+
 void scene_want_file(struct scene *s, struct process *p, struct file *f, uint64_t start,
                      uint64_t end)
 {
@@ -261,22 +294,24 @@ void scene_want_file(struct scene *s, struct process *p, struct file *f, uint64_
 
 void scene_mmap(struct scene *s, const struct scene_mmap *m, uint64_t time_ns)
 {
-    struct file *f = files_obtain(s->files, m->dev, m->ino, m->path, m->path_size);
+    struct process *p = processes_obtain(s->processes, m->tgid);
     struct mapping mapping = {
-        .start = m->start, .end = m->end, .offset = m->offset, .born_ns = time_ns, .file = f};
-    struct process *p;
+        .start = m->start, .end = m->end, .offset = m->offset, .born_ns = time_ns};
 
+    if (!p)
+        return;
+    mapping.file = files_obtain(s->files, m->dev, m->ino, m->path, m->path_size, &p->files);
     if (processes_mmap(s->processes, m->tgid, &mapping) < 0)
         return;
-    p = processes_get(s->processes, m->tgid);
-    if (f && p && (p->relevant || !s->choosy))
-        scene_want_file(s, p, f, m->start, m->end);
+    if (mapping.file && (p->relevant || !s->choosy))
+        scene_want_file(s, p, mapping.file, m->start, m->end);
 }
 
 void scene_advance(struct scene *s, uint64_t until_ns, uint64_t keep_ns)
 {
     adopt_merge(s, until_ns);
     processes_prune(s->processes, keep_ns);
+    files_retry_rules(s->files);
     files_flush(s->files);
 }
 
@@ -374,32 +409,20 @@ static int locate_nowhere(struct scene *s, enum frame_reason reason, uint64_t ad
     return locate(s, &l, ret);
 }
 
-/* The perf map of what the process ran then; asked for at the first sample in its JIT code. A
- * program that was replaced by exec before that sample was read has none any more. */
-static struct jit *obtain_jit(struct scene *s, struct process *p, uint64_t time_ns,
-                              uint32_t ns_tgid)
+int scene_locate_label(struct scene *s, const char *text, uint32_t *ret)
 {
-    struct pin *pin = p->pin ? p->pin : p->root ? p->root : s->init;
-    struct image *image = process_image(p, time_ns);
-    struct jit **grown;
+    struct location l = {.kind = LOCATION_LABEL, .label = table_get(s->labels, text, strlen(text))};
 
-    if (image->jit || !pin || image != &p->images[p->image_count - 1] || s->jit_count >= JITS_MAX)
-        return image->jit;
-    if (s->jit_count == s->jit_allocated) {
-        size_t want = MAX(s->jit_allocated * 2, (size_t)8);
+    if (!l.label) {
+        char *copy = strdup(text);
 
-        grown = realloc(s->jits, want * sizeof(*grown));
-        if (!grown)
-            return NULL;
-        s->jits = grown;
-        s->jit_allocated = want;
+        if (!copy || table_put(s->labels, text, strlen(text), copy) < 0) {
+            free(copy);
+            return -ENOMEM;
+        }
+        l.label = copy;
     }
-    if (jit_new(s->asks, pin, ns_tgid, &s->jit_bytes, &s->jits[s->jit_count]) < 0)
-        return NULL;
-    image->jit = s->jits[s->jit_count++];
-    if (p->died_ns)
-        jit_end(image->jit, p->died_ns);
-    return image->jit;
+    return locate(s, &l, ret);
 }
 
 /* What was mapped at an address at one time. */
@@ -407,11 +430,16 @@ static const struct mapping *mapping_at(struct scene *s, const struct scene_wher
                                         uint64_t address, uint64_t time_ns, struct process **ret)
 {
     struct process *p = processes_at(s->processes, w->tgid, time_ns);
+    struct image *image;
 
     if (p && p->died_ns && p->died_ns < time_ns)
         p = NULL;
     *ret = p;
-    return p ? mappings_find(process_image(p, time_ns)->mappings, address, time_ns) : NULL;
+    if (!p)
+        return NULL;
+    image = process_image(p, time_ns);
+    image->sampled = true;
+    return mappings_find(image->mappings, address, time_ns);
 }
 
 /* In the middle of an exec the new program is there, but the registers are still those of the
@@ -447,6 +475,24 @@ static bool is_gone(const struct process *p, const struct image *image)
     return !p || (!image->complete && p->adoption == ADOPT_FAILED);
 }
 
+/* Of a process that is gone nothing more will be known. */
+static int locate_jit(struct scene *s, const struct scene_where *w, struct process *p,
+                      uint64_t address, uint32_t *ret)
+{
+    struct location l = {.kind = LOCATION_JIT, .address = address};
+
+    l.jit = scene_obtain_jit(s, p, w->last_ns, w->ns_tgid);
+    if (!l.jit)
+        return locate_nowhere(s, REASON_PROCESS_GONE, address, ret);
+    if (jit_should_wait(l.jit, w->last_ns)) {
+        jit_look(l.jit, s->ending);
+        if (w->may_wait && !p->died_ns)
+            return -EAGAIN;
+    }
+    l.version = jit_version(l.jit, address, w->first_ns, w->last_ns);
+    return locate(s, &l, ret);
+}
+
 int scene_locate_user(struct scene *s, const struct scene_where *w, uint64_t address, bool leaf,
                       uint32_t *ret)
 {
@@ -469,7 +515,7 @@ int scene_locate_user(struct scene *s, const struct scene_where *w, uint64_t add
     if (!is_same(m, again))
         return locate_nowhere(s, REASON_CHANGED, a, ret);
     if (!m->file)
-        return locate_nowhere(s, REASON_FILE, a, ret);
+        return locate_nowhere(s, REASON_LIMIT, a, ret);
     /* The vdso that we know is the 64-bit one. */
     if (file_kind(m->file) == FILE_KIND_VDSO && m->end <= COMPAT_END)
         return locate_nowhere(s, REASON_STRIPPED, a, ret);
@@ -482,12 +528,12 @@ int scene_locate_user(struct scene *s, const struct scene_where *w, uint64_t add
         l.address = a - m->start + (file_kind(m->file) == FILE_KIND_VDSO ? 0 : m->offset);
         return locate(s, &l, ret);
     }
-    l.kind = LOCATION_JIT;
-    l.jit = obtain_jit(s, last, w->last_ns, w->ns_tgid);
-    l.address = a;
-    if (!l.jit)
-        return locate_nowhere(s, REASON_PROCESS_GONE, a, ret);
-    return locate(s, &l, ret);
+    return locate_jit(s, w, last, a, ret);
+}
+
+void scene_hurry(struct scene *s)
+{
+    s->ending = true;
 }
 
 void scene_collect(struct scene *s)
@@ -496,5 +542,5 @@ void scene_collect(struct scene *s)
         log_debug("cannot read the kernel's symbols");
     files_flush(s->files);
     for (size_t i = 0; i < s->jit_count; i++)
-        jit_read_again(s->jits[i]);
+        jit_look(s->jits[i], true);
 }

@@ -26,7 +26,7 @@ static void *read_segment(const struct elf_file *f, const Elf64_Phdr *p, size_t 
     data = malloc(*size + 1);
     if (!data)
         return NULL;
-    n = pread_full(f->fd, data, *size, p->p_offset);
+    n = elf_file_read(f, data, *size, p->p_offset);
     *size = n < 0 ? 0 : (size_t)n;
     return data;
 }

@@ -9,7 +9,7 @@
 
 struct symtab {
     const struct symtab_header *header; /* the mapping itself */
-    const struct symtab_segment *segments;
+    const struct segment *segments;
     const struct symtab_symbol *symbols;
     const char *strings;
     size_t bytes;
@@ -23,25 +23,16 @@ static bool header_is_sound(const struct symtab_header *h, size_t bytes)
 
     if (h->magic != SYMTAB_MAGIC || h->build_id_size > SYMTAB_BUILD_ID_MAX || !end)
         return false;
+    if (h->altlink_id_size > SYMTAB_BUILD_ID_MAX || !memchr(h->altlink, '\0', sizeof(h->altlink)))
+        return false;
     if (memchr(h->debuglink, '/', (size_t)(end - h->debuglink)))
         return false;
     if (h->segment_count > SYMTAB_MAX_SEGMENTS || h->strings_size > SYMTAB_MAX_BYTES)
         return false;
 
-    need = sizeof(*h) + h->segment_count * (uint64_t)sizeof(struct symtab_segment) +
+    need = sizeof(*h) + h->segment_count * (uint64_t)sizeof(struct segment) +
            h->symbol_count * (uint64_t)sizeof(struct symtab_symbol) + h->strings_size;
     return need == bytes;
-}
-
-static bool segments_are_sound(const struct symtab *t)
-{
-    for (uint32_t i = 0; i < t->header->segment_count; i++) {
-        const struct symtab_segment *s = &t->segments[i];
-
-        if (s->size > UINT64_MAX - s->vaddr || s->size > UINT64_MAX - s->offset)
-            return false;
-    }
-    return true;
 }
 
 /* Sorted, not empty, without overlaps, every name inside the strings. */
@@ -57,7 +48,7 @@ static bool symbols_are_sound(const struct symtab *t)
 
         if (s->size == 0 || s->start < end || s->size > UINT64_MAX - s->start)
             return false;
-        if (s->name >= strings_size)
+        if (s->name >= strings_size || s->source >= SYMTAB_SOURCE_COUNT)
             return false;
         end = s->start + s->size;
     }
@@ -82,7 +73,7 @@ int symtab_open(int memfd, struct symtab **ret)
     t->segments = (const void *)(t->header + 1);
     t->symbols = (const void *)(t->segments + t->header->segment_count);
     t->strings = (const void *)(t->symbols + t->header->symbol_count);
-    if (!segments_are_sound(t) || !symbols_are_sound(t))
+    if (!segments_are_sound(t->segments, t->header->segment_count, 0) || !symbols_are_sound(t))
         return -EBADMSG;
 
     *ret = TAKE_PTR(t);
@@ -110,15 +101,7 @@ size_t symtab_bytes(const struct symtab *t)
 
 bool symtab_vaddr(const struct symtab *t, uint64_t offset, uint64_t *ret)
 {
-    for (uint32_t i = 0; i < t->header->segment_count; i++) {
-        const struct symtab_segment *s = &t->segments[i];
-
-        if (offset >= s->offset && offset - s->offset < s->size) {
-            *ret = s->vaddr + (offset - s->offset);
-            return true;
-        }
-    }
-    return false;
+    return segments_vaddr(t->segments, t->header->segment_count, offset, ret);
 }
 
 const struct symtab_symbol *symtab_find(const struct symtab *t, uint64_t address, const char **name)

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "base/cleanup.h"
+#include "nsresolve/segments.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,6 +28,19 @@ enum symtab_flags {
     SYMTAB_HAS_SYMTAB = 1, /* .symtab was there (not only .dynsym) */
     SYMTAB_HAS_DWARF = 2,
     SYMTAB_TRUNCATED = 4, /* a bound cut it short */
+    SYMTAB_HAS_MINIDEBUG = 8,
+    SYMTAB_REWRITTEN = 16,  /* perf maps: not the file that was read before */
+    SYMTAB_UNFINISHED = 32, /* perf maps: one of the bad lines is the last and may still grow */
+};
+
+/* Where a name came from. */
+enum symtab_source {
+    SYMTAB_FROM_SYMTAB,    /* .symtab, of the file that was asked about; perf maps */
+    SYMTAB_FROM_DYNSYM,    /* .dynsym */
+    SYMTAB_FROM_MINIDEBUG, /* .gnu_debugdata */
+    SYMTAB_FROM_PLT,       /* relocations of PLT stubs */
+    SYMTAB_FROM_PCLNTAB,   /* Go's function table */
+    SYMTAB_SOURCE_COUNT,
 };
 
 struct symtab_header {
@@ -39,19 +53,22 @@ struct symtab_header {
     uint32_t build_id_size;
     uint8_t build_id[SYMTAB_BUILD_ID_MAX];
     uint32_t debuglink_crc;
-    uint32_t machine;    /* ELF e_machine, 0 for perf maps */
-    char debuglink[256]; /* file name only, NUL-terminated; empty: none */
-};
-
-/* PT_LOAD: file offset to virtual address. */
-struct symtab_segment {
-    uint64_t vaddr, offset, size;
+    uint32_t machine;          /* ELF e_machine, 0 for perf maps */
+    uint64_t go_start, go_end; /* addresses of Go's functions; equal: there are none */
+    char debuglink[256];       /* file name only, NUL-terminated; empty: none */
+    uint64_t read_until;       /* perf maps: behind the last whole line */
+    uint64_t fingerprint;      /* perf maps: of what stands before that */
+    char altlink[256];         /* path of the file that its DWARF shares with others; empty: none */
+    uint32_t altlink_id_size;
+    uint8_t altlink_id[SYMTAB_BUILD_ID_MAX];
+    uint32_t padding;
 };
 
 struct symtab_symbol {
     uint64_t start; /* ELF virtual address, or the absolute address in a perf map */
     uint32_t size;
-    uint32_t name; /* offset into strings */
+    uint32_t name : 28;  /* offset into strings, which SYMTAB_MAX_BYTES bounds */
+    uint32_t source : 4; /* enum symtab_source */
 };
 
 /* ---- reading: the agent ---- */
@@ -84,7 +101,7 @@ void symtab_builder_free(struct symtab_builder *b);
 DEFINE_FREEP(struct symtab_builder, symtab_builder_free)
 
 struct symtab_header *symtab_builder_header(struct symtab_builder *b); /* to be filled in */
-int symtab_builder_add_segment(struct symtab_builder *b, const struct symtab_segment *s);
+int symtab_builder_add_segment(struct symtab_builder *b, const struct segment *s);
 
 /* Among symbols that cover the same address: the higher rank wins, then the later start, then the
  * later addition. Size 0 and empty names are dropped, sizes beyond 32 bits are cut. Returns 0 or
@@ -92,13 +109,23 @@ int symtab_builder_add_segment(struct symtab_builder *b, const struct symtab_seg
 int symtab_builder_add(struct symtab_builder *b, uint64_t start, uint64_t size, unsigned rank,
                        const char *name, size_t name_size);
 
+/* What follows a name, where it is not the function's own. */
+enum symtab_suffix {
+    SYMTAB_SUFFIX_NONE,
+    SYMTAB_SUFFIX_PLT,   /* name@plt: the stub that calls it */
+    SYMTAB_SUFFIX_IFUNC, /* name@ifunc: what chooses its implementation */
+};
+
 /* What symtab_builder_add() cannot say. */
 struct symtab_entry {
     uint64_t start;
     uint64_t size;       /* of an open one: the most that it may reach */
     uint32_t rank;       /* as for symtab_builder_add() */
     uint32_t name;       /* offset into the pool of symtab_builder_names() */
-    uint16_t preference; /* decides between equal ranks at the same start, before the order does */
+    uint16_t preference; /* decides between equal ranks at the same start; where that is equal and
+                          * not 0, the shorter name, then the alphabet, before the order does */
+    uint8_t suffix;      /* enum symtab_suffix */
+    uint8_t source;      /* enum symtab_source */
     bool open; /* no size known: reaches to the next start; nothing inside a sized one, and
                 * nothing in a truncated table, where the next start may be missing */
 };

@@ -2,9 +2,11 @@
 #include "nsresolve/symtab.h"
 
 #include "base/buf.h"
+#include "nsresolve/sort.h"
 #include "nsresolve/stream.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 /* One candidate. After the sweep, out and used tell where its name went. */
@@ -17,8 +19,10 @@ struct entry {
         uint32_t out; /* offset into the strings that are written */
     };
     uint16_t preference;
-    uint8_t open;
-    uint8_t used; /* 0: not shown, 1: its name has a place, 2: its name is written */
+    uint8_t source;
+    uint8_t open : 1;
+    uint8_t suffix : 2; /* enum symtab_suffix */
+    uint8_t used : 2;   /* 0: not shown, 1: its name has a place, 2: its name is written */
 };
 
 /* A stretch of addresses and the candidate that won it. */
@@ -30,7 +34,7 @@ struct piece {
 
 struct symtab_builder {
     struct symtab_header header;
-    struct symtab_segment *segments;
+    struct segment *segments;
     struct entry *entries;
     size_t count, allocated;
     struct buf pool;
@@ -86,7 +90,7 @@ static int grow(void **array, size_t *allocated, size_t count, size_t element)
     return 0;
 }
 
-int symtab_builder_add_segment(struct symtab_builder *b, const struct symtab_segment *s)
+int symtab_builder_add_segment(struct symtab_builder *b, const struct segment *s)
 {
     void *p;
 
@@ -140,7 +144,9 @@ int symtab_builder_add_entry(struct symtab_builder *b, const struct symtab_entry
         .name = e->name,
         .rank = e->rank,
         .preference = e->preference,
+        .source = e->source,
         .open = e->open,
+        .suffix = e->suffix,
     };
     return 0;
 }
@@ -162,58 +168,35 @@ int symtab_builder_add(struct symtab_builder *b, uint64_t start, uint64_t size, 
     return symtab_builder_add_entry(b, &e);
 }
 
-/* ---- sorting ---- */
-
-#define DIGIT_BITS 11
-#define DIGITS (1u << DIGIT_BITS)
-
-static void sort_by_digit(const struct entry *from, struct entry *to, size_t n, unsigned shift)
-{
-    uint32_t at[DIGITS] = {0}, sum = 0;
-
-    for (size_t i = 0; i < n; i++)
-        at[(from[i].start >> shift) & (DIGITS - 1)]++;
-    for (size_t d = 0; d < DIGITS; d++) {
-        uint32_t here = at[d];
-
-        at[d] = sum;
-        sum += here;
-    }
-    for (size_t i = 0; i < n; i++)
-        to[at[(from[i].start >> shift) & (DIGITS - 1)]++] = from[i];
-}
-
 /* By start; stable, so that the order of addition survives. */
 static int sort_entries(struct symtab_builder *b)
 {
-    _cleanup_free_ struct entry *other = NULL;
-    uint64_t differ = 0;
-    bool sorted = true;
+    void *entries = b->entries;
+    int r = sort_by_u64(&entries, b->count, sizeof(*b->entries), offsetof(struct entry, start));
 
-    for (size_t i = 1; i < b->count; i++) {
-        differ |= b->entries[i].start ^ b->entries[0].start;
-        sorted &= b->entries[i].start >= b->entries[i - 1].start;
-    }
-    if (sorted)
-        return 0;
-
-    other = reallocarray(NULL, b->count, sizeof(*other));
-    if (!other)
-        return -ENOMEM;
-    for (unsigned shift = 0; shift < 64; shift += DIGIT_BITS) {
-        struct entry *swap = b->entries;
-
-        if (((differ >> shift) & (DIGITS - 1)) == 0)
-            continue;
-        sort_by_digit(b->entries, other, b->count, shift);
-        b->entries = other;
-        other = swap;
-    }
-    b->allocated = b->count;
-    return 0;
+    if (entries != b->entries)
+        b->allocated = b->count;
+    b->entries = entries;
+    return r;
 }
 
 /* ---- cutting: one sweep over the starts, with a heap of those that cover the place ---- */
+
+static size_t name_length(const struct symtab_builder *b, const struct entry *e)
+{
+    return strnlen(b->pool.data + e->name, SYMTAB_NAME_MAX);
+}
+
+/* Of two names for the same: negative when x is the shorter one, or the first in the alphabet. */
+static int compare_names(const struct symtab_builder *b, const struct entry *x,
+                         const struct entry *y)
+{
+    size_t size = name_length(b, x), other = name_length(b, y);
+
+    if (size != other)
+        return size < other ? -1 : 1;
+    return memcmp(b->pool.data + x->name, b->pool.data + y->name, size);
+}
 
 static bool wins(const struct symtab_builder *b, uint32_t x, uint32_t y)
 {
@@ -225,6 +208,12 @@ static bool wins(const struct symtab_builder *b, uint32_t x, uint32_t y)
         return ex->rank > ey->rank;
     if (ex->start == ey->start && ex->preference != ey->preference)
         return ex->preference > ey->preference;
+    if (ex->start == ey->start && ex->preference) {
+        int order = compare_names(b, ex, ey);
+
+        if (order != 0)
+            return order < 0;
+    }
     return x > y;
 }
 
@@ -359,10 +348,11 @@ static int cut_overlaps(struct symtab_builder *b)
 
 /* ---- writing ---- */
 
-static size_t name_length(const struct symtab_builder *b, const struct entry *e)
-{
-    return strnlen(b->pool.data + e->name, SYMTAB_NAME_MAX);
-}
+static const char *const suffixes[] = {
+    [SYMTAB_SUFFIX_NONE] = "",
+    [SYMTAB_SUFFIX_PLT] = "@plt",
+    [SYMTAB_SUFFIX_IFUNC] = "@ifunc",
+};
 
 /* Gives each name that is shown its place in the strings: once, in the order of first use. */
 static int place_names(struct symtab_builder *b)
@@ -378,7 +368,7 @@ static int place_names(struct symtab_builder *b)
             continue;
         e->used = 1;
         e->out = (uint32_t)strings;
-        strings += name_length(b, e) + 1;
+        strings += name_length(b, e) + strlen(suffixes[e->suffix]) + 1;
         if (bytes + strings > SYMTAB_MAX_BYTES)
             return -EFBIG;
     }
@@ -400,7 +390,7 @@ static void put_names(struct symtab_builder *b, struct stream_out *out)
             continue;
         e->used = 2;
         stream_out_put(out, b->pool.data + e->name, name_length(b, e));
-        stream_out_put(out, "", 1);
+        stream_out_put(out, suffixes[e->suffix], strlen(suffixes[e->suffix]) + 1);
     }
 }
 
@@ -425,8 +415,11 @@ int symtab_builder_write(struct symtab_builder *b, int fd)
     stream_out_put(out, b->segments, b->header.segment_count * sizeof(*b->segments));
     for (size_t i = 0; i < b->piece_count; i++) {
         const struct piece *p = &b->pieces[i];
-        struct symtab_symbol s = {
-            .start = p->start, .size = p->size, .name = b->entries[p->entry].out};
+        const struct entry *e = &b->entries[p->entry];
+        struct symtab_symbol s = {.start = p->start,
+                                  .size = p->size,
+                                  .name = e->out & 0xfffffff,
+                                  .source = e->source & 0xf};
 
         stream_out_put(out, &s, sizeof(s));
     }

@@ -8,13 +8,13 @@
 #include <sys/mman.h>
 
 #define PAGE 4096u
-#define MAX_BYTES                                                                            \
-    (sizeof(struct unwindtab_header) + SYMTAB_MAX_SEGMENTS * sizeof(struct symtab_segment) + \
+#define MAX_BYTES                                                                     \
+    (sizeof(struct unwindtab_header) + SYMTAB_MAX_SEGMENTS * sizeof(struct segment) + \
      (size_t)UNWINDTAB_MAX_ROWS * sizeof(struct unwind_row))
 
 struct unwindtab {
     const struct unwindtab_header *header; /* the mapping itself */
-    const struct symtab_segment *segments;
+    const struct segment *segments;
     const struct unwind_row *rows;
     size_t bytes;
 };
@@ -34,22 +34,9 @@ static bool header_is_sound(const struct unwindtab_header *h, size_t bytes)
     if (h->base_vaddr % PAGE || (h->row_count && h->machine != EM_X86_64))
         return false;
 
-    return sizeof(*h) + h->segment_count * sizeof(struct symtab_segment) +
+    return sizeof(*h) + h->segment_count * sizeof(struct segment) +
                h->row_count * sizeof(struct unwind_row) ==
            bytes;
-}
-
-static bool segments_are_sound(const struct unwindtab *t)
-{
-    for (uint32_t i = 0; i < t->header->segment_count; i++) {
-        const struct symtab_segment *s = &t->segments[i];
-
-        if (s->size > UINT64_MAX - s->vaddr || s->size > UINT64_MAX - s->offset)
-            return false;
-        if (s->vaddr < t->header->base_vaddr)
-            return false;
-    }
-    return true;
 }
 
 /* Rising addresses, known kinds, no address beyond the top. */
@@ -83,7 +70,8 @@ int unwindtab_open(int memfd, struct unwindtab **ret)
 
     t->segments = (const void *)(t->header + 1);
     t->rows = (const void *)(t->segments + t->header->segment_count);
-    if (!segments_are_sound(t) || !rows_are_sound(t))
+    if (!segments_are_sound(t->segments, t->header->segment_count, t->header->base_vaddr) ||
+        !rows_are_sound(t))
         return -EBADMSG;
 
     *ret = TAKE_PTR(t);
@@ -122,15 +110,7 @@ size_t unwindtab_bytes(const struct unwindtab *t)
 
 bool unwindtab_vaddr(const struct unwindtab *t, uint64_t offset, uint64_t *ret)
 {
-    for (uint32_t i = 0; i < t->header->segment_count; i++) {
-        const struct symtab_segment *s = &t->segments[i];
-
-        if (offset >= s->offset && offset - s->offset < s->size) {
-            *ret = s->vaddr + (offset - s->offset);
-            return true;
-        }
-    }
-    return false;
+    return segments_vaddr(t->segments, t->header->segment_count, offset, ret);
 }
 
 const struct unwind_row *unwindtab_find(const struct unwindtab *t, uint64_t vaddr)

@@ -8,7 +8,7 @@
  * does with a row is not decided here. A table without rows is sound: its file has no unwind
  * information, or is not for x86-64.
  *
- * Layout: header, segments (struct symtab_segment), rows.
+ * Layout: header, segments (struct segment), rows.
  */
 #pragma once
 
@@ -37,6 +37,10 @@ enum unwind_kind {
     UNWIND_END,    /* the outermost frame: start of the process or of a thread */
     UNWIND_UNSUPPORTED, /* known to the file, but not expressible in a row */
     UNWIND_DEREF_RSP, /* CFA = *(rsp + offset) + 1 word: OpenSSL's assembly keeps the old rsp so */
+    UNWIND_SWITCH,    /* as UNWIND_RBP, and the caller is on another stack */
+    UNWIND_GO,   /* goes on where Go has noted that the thread's goroutine stopped: its m has it at
+                  * word offset, and that has rbp at word rbp */
+    UNWIND_LOST, /* the caller is on another stack, and nothing leads to it */
     UNWIND_KIND_COUNT,
 };
 
@@ -47,6 +51,11 @@ struct unwind_row {
     uint8_t kind;   /* enum unwind_kind */
     uint8_t rbp;    /* 0: unchanged; UNWINDTAB_RBP_AT_RBP; n: saved n words below the CFA */
     int16_t offset; /* in words */
+};
+
+/* Where the rows of one block of pc begin and end: an index to them, made from them. */
+struct unwind_block {
+    uint32_t begin, end;
 };
 
 struct unwindtab_header {
@@ -91,7 +100,7 @@ void unwindtab_builder_free(struct unwindtab_builder *b);
 DEFINE_FREEP(struct unwindtab_builder, unwindtab_builder_free)
 
 struct unwindtab_header *unwindtab_builder_header(struct unwindtab_builder *b); /* to fill in */
-int unwindtab_builder_add_segment(struct unwindtab_builder *b, const struct symtab_segment *s);
+int unwindtab_builder_add_segment(struct unwindtab_builder *b, const struct segment *s);
 
 /* Starts the range [start, end) of addresses relative to the base; its rows follow. Where ranges
  * overlap, the one with the later start holds up to its end or to the next start, and of those with
@@ -101,6 +110,15 @@ int unwindtab_builder_range(struct unwindtab_builder *b, uint32_t start, uint32_
 /* A row of the range started last; pc rises from row to row, from the range's start on. Returns 0,
  * -EFBIG beyond UNWINDTAB_MAX_ROWS, -ENOMEM. */
 int unwindtab_builder_row(struct unwindtab_builder *b, const struct unwind_row *row);
+
+/* Addresses relative to the base. */
+struct unwind_span {
+    uint32_t start, end;
+};
+
+/* What the ranges cover so far: sorted, without overlaps, not even touching; the caller's, with
+ * *count of them. Returns 0 or -ENOMEM. */
+int unwindtab_builder_covered(struct unwindtab_builder *b, struct unwind_span **ret, size_t *count);
 
 /* Sorts, resolves overlaps, marks gaps, merges equal neighbours, writes everything to fd at its
  * position. Uses the builder up: only freeing it is left. Returns 0 or -errno. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nsresolve/unwindtab.h"
 
+#include "nsresolve/sort.h"
 #include "nsresolve/stream.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #define ALIGNMENT 16u /* of functions */
@@ -16,7 +18,7 @@ struct range {
 
 struct unwindtab_builder {
     struct unwindtab_header header;
-    struct symtab_segment *segments;
+    struct segment *segments;
     struct range *ranges;
     size_t range_count, ranges_allocated;
     struct unwind_row *rows;
@@ -50,7 +52,7 @@ struct unwindtab_header *unwindtab_builder_header(struct unwindtab_builder *b)
     return &b->header;
 }
 
-int unwindtab_builder_add_segment(struct unwindtab_builder *b, const struct symtab_segment *s)
+int unwindtab_builder_add_segment(struct unwindtab_builder *b, const struct segment *s)
 {
     void *p;
 
@@ -119,49 +121,41 @@ int unwindtab_builder_row(struct unwindtab_builder *b, const struct unwind_row *
     return 0;
 }
 
-/* ---- sorting; not by qsort(), which asks the system for its memory ---- */
-
-#define DIGIT_BITS 11
-#define DIGITS (1u << DIGIT_BITS)
-
-static void sort_by_digit(const struct range *from, struct range *to, size_t n, unsigned shift)
-{
-    uint32_t at[DIGITS] = {0}, sum = 0;
-
-    for (size_t i = 0; i < n; i++)
-        at[(from[i].start >> shift) & (DIGITS - 1)]++;
-    for (size_t d = 0; d < DIGITS; d++) {
-        uint32_t here = at[d];
-
-        at[d] = sum;
-        sum += here;
-    }
-    for (size_t i = 0; i < n; i++)
-        to[at[(from[i].start >> shift) & (DIGITS - 1)]++] = from[i];
-}
-
 /* By start; stable, so that the order of addition survives. */
 static int sort_ranges(struct unwindtab_builder *b)
 {
-    _cleanup_free_ struct range *other = NULL;
-    bool sorted = true;
+    void *ranges = b->ranges;
+    int r = sort_by_u32(&ranges, b->range_count, sizeof(*b->ranges), offsetof(struct range, start));
 
-    for (size_t i = 1; i < b->range_count; i++)
-        sorted &= b->ranges[i].start >= b->ranges[i - 1].start;
-    if (sorted)
-        return 0;
+    if (ranges != b->ranges)
+        b->ranges_allocated = b->range_count;
+    b->ranges = ranges;
+    return r;
+}
 
-    other = reallocarray(NULL, b->range_count, sizeof(*other));
-    if (!other)
+int unwindtab_builder_covered(struct unwindtab_builder *b, struct unwind_span **ret, size_t *count)
+{
+    struct unwind_span *spans;
+    size_t n = 0;
+    int r = sort_ranges(b);
+
+    if (r < 0)
+        return r;
+    spans = reallocarray(NULL, b->range_count + 1, sizeof(*spans));
+    if (!spans)
         return -ENOMEM;
-    for (unsigned shift = 0; shift < 32; shift += DIGIT_BITS) {
-        struct range *swap = b->ranges;
+    for (size_t i = 0; i < b->range_count; i++) {
+        const struct range *range = &b->ranges[i];
 
-        sort_by_digit(b->ranges, other, b->range_count, shift);
-        b->ranges = other;
-        other = swap;
+        if (range->end <= range->start)
+            continue;
+        if (n && range->start <= spans[n - 1].end)
+            spans[n - 1].end = MAX(spans[n - 1].end, range->end);
+        else
+            spans[n++] = (struct unwind_span){range->start, range->end};
     }
-    b->ranges_allocated = b->range_count;
+    *ret = spans;
+    *count = n;
     return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the agent asks of its opener and its parser, and what they answer.
+ * What the agent asks of opener, parser, attacher and fetcher, and what they answer.
  *
  * One record (base/record.h) per request and per reply, fixed-width fields, host byte order: these
  * structures never leave the machine. Whoever receives one checks every size and count in it.
@@ -16,17 +16,26 @@
 enum wire_op {
     WIRE_PING,
     /* opener */
-    WIRE_PIN,    /* wire_pin -> wire_pinned; fds out: /proc/PID, its root (O_PATH) */
-    WIRE_MAPS,   /* fds in: /proc/PID; fds out: a memfd with the text of its maps */
-    WIRE_OPEN,   /* wire_open + items; fds in: /proc/PID or -, root; -> wire_opened; fds out */
-    WIRE_CENSUS, /* fds in: a memfd with the question; fds out: a memfd with the answer */
+    WIRE_PIN,       /* wire_pin -> wire_pinned; fds out: /proc/PID, its root (O_PATH) */
+    WIRE_MAPS,      /* fds in: /proc/PID; fds out: a memfd with the text of its maps */
+    WIRE_OPEN,      /* wire_open + items; fds in: /proc/PID or -, root; -> wire_opened; fds out */
+    WIRE_CENSUS,    /* fds in: a memfd with the question; fds out: a memfd with the answer */
+    WIRE_ARGUMENTS, /* fds in: /proc/PID; fds out: a memfd with wire_arguments and both texts */
+    /* attacher */
+    WIRE_ATTACH, /* wire_attach; fds in: /proc/PID, its root -> wire_attached */
+    /* fetcher */
+    WIRE_FETCH, /* wire_fetch; fds in: an empty memfd that takes the debug file */
     /* parser: fds in: the input, and an empty memfd that takes the answer */
     WIRE_PARSE_MAPS,    /* text of maps -> struct wire_mapping + path, repeated */
     WIRE_PARSE_ELF,     /* wire_parse_elf; ELF file -> symbol table (symtab.h) */
-    WIRE_PARSE_PERFMAP, /* perf map -> symbol table */
-    WIRE_DEMANGLE,      /* NUL-terminated names -> as many NUL-terminated names, in order, each
-                         * led by its language: 'c' left as it was, '+' C++, 'r' Rust */
-    WIRE_PARSE_UNWIND,  /* ELF file -> unwind table (unwindtab.h) */
+    WIRE_PARSE_PERFMAP, /* wire_parse_perfmap; perf map -> symbol table */
+    WIRE_DEMANGLE, /* wire_demangle; NUL-terminated names -> as many NUL-terminated names, in order,
+                    * each led by its language: 'c' none, '+' C++, 'r' Rust, 'g' Go */
+    WIRE_PARSE_ARGUMENTS, /* WIRE_ARGUMENTS' memfd -> bits of enum arguments (arguments.h) */
+    WIRE_PARSE_UNWIND,    /* ELF file -> unwind table (unwindtab.h) */
+    WIRE_PARSE_JITDUMP,   /* jitdump file -> code table (codetab.h) */
+    WIRE_PARSE_INLINES,   /* wire_parse_inlines; ELF file -> inlined functions (inlinetab.h); fds in
+                           * besides: addresses, then candidates for the alternate debug file */
     WIRE_OP_COUNT,
 };
 
@@ -113,10 +122,72 @@ enum wire_elf_flags {
     WIRE_ELF_VDSO = 2,
 };
 
+struct wire_parse_perfmap {
+    uint64_t read_until, fingerprint; /* of the table that was made last; 0: the whole map */
+    uint64_t size; /* what the file had when it was looked at: what came later is not read */
+};
+
 struct wire_parse_elf {
     uint32_t flags;
     uint32_t build_id_size;
     uint8_t build_id[32]; /* expected, when build_id_size > 0 */
     uint32_t crc;         /* expected CRC-32 of the whole file, when build_id_size == 0 */
     uint32_t padding;
+};
+
+/* A process's arguments and environment, both cut at ARGUMENTS_MAX, follow. */
+struct wire_arguments {
+    uint32_t cmdline_size, environment_size;
+};
+
+struct wire_attach {
+    int32_t pid;    /* in the agent's pid namespace: who must be listening */
+    int32_t ns_pid; /* in its own */
+};
+
+enum attach_outcome {
+    ATTACH_DONE,
+    ATTACH_NOT_HOTSPOT, /* libjvm.so is not mapped, or is another JVM's */
+    ATTACH_DISABLED,    /* -XX:+DisableAttachMechanism */
+    ATTACH_OPTIONS,     /* its options stand in a file, and one may forbid it */
+    ATTACH_NO_HANDLER,  /* SIGQUIT would end it */
+    ATTACH_NO_FILE,     /* the file that asks for the socket cannot be made; error says why */
+    ATTACH_NO_SOCKET,   /* none came up in time */
+    ATTACH_FOREIGN,     /* what stands at the socket's place is not the JVM's socket */
+    ATTACH_NO_ANSWER,   /* connected, but no end of the answer in time */
+    ATTACH_REFUSED,     /* the JVM does not know the command, or failed */
+    ATTACH_TOO_MUCH,    /* an answer beyond every bound */
+    ATTACH_GONE,        /* the process ended */
+    ATTACH_DENIED,      /* the attacher lacks a right; error says more */
+    ATTACH_OUTCOME_COUNT,
+};
+
+struct wire_attached {
+    uint32_t outcome;   /* enum attach_outcome */
+    int32_t error;      /* errno to it, or 0 */
+    uint32_t signalled; /* SIGQUIT was sent */
+    uint32_t padding;
+};
+
+#define WIRE_DEMANGLE_GO '\1' /* leads a name that is Go's */
+
+enum wire_demangle_flags { WIRE_DEMANGLE_FULL = 1 /* nothing is cut short */ };
+
+struct wire_demangle {
+    uint32_t flags;
+};
+
+/* Addresses are uint64_t in a file of their own: ELF virtual addresses, ascending. */
+struct wire_parse_inlines {
+    uint32_t address_count;
+    uint32_t alt_build_id_size; /* 0: there is no alternate debug file */
+    uint8_t alt_build_id[32];
+};
+
+#define WIRE_BUILD_ID_MIN 8
+
+struct wire_fetch {
+    uint32_t build_id_size; /* WIRE_BUILD_ID_MIN or more */
+    uint32_t padding;
+    uint8_t build_id[32]; /* zeros behind its end */
 };

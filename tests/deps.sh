@@ -7,14 +7,17 @@ set -eu
 
 # An entry is a package, or command=package where anything that provides the command will do.
 BUILD="gcc=gcc libc6-dev make=make clang=clang bpftool=bpftool libbpf-dev libelf-dev libdw-dev
-    libseccomp-dev libcap-dev libjson-c-dev zlib1g-dev libiberty-dev"
+    libseccomp-dev libcap-dev libjson-c-dev zlib1g-dev libzstd-dev liblzma-dev libcurl4-openssl-dev libiberty-dev"
 DEMO="runc=runc busybox-static node=nodejs python3=python3"
 TEST="g++=g++ git=git libcmocka-dev clang-format=clang-format cppcheck=cppcheck
     shellcheck=shellcheck crun=crun dockerd=docker.io podman=podman containerd=containerd
-    redis-server redis-tools nodejs rustc=rustc java=openjdk-17-jre-headless go=golang-go
+    redis-server redis-tools nodejs rustc=rustc javac=openjdk-17-jdk-headless go=golang-go
     perf=linux-perf bpftrace=bpftrace libbpf-tools fuse3 libfuse3-dev mandoc=mandoc
     socat=socat jq=jq libcap2-bin procps iproute2 chromium chromium-driver python3-selenium
-    musl-gcc=musl-tools gdb=gdb"
+    musl-gcc=musl-tools gdb=gdb qemu-system-x86_64=qemu-system-x86 cpio=cpio
+    xz=xz-utils dwz=dwz debuginfod=debuginfod openssl=openssl python3-yaml
+    kubectl=kubernetes-client lintian=lintian mmdebstrap=mmdebstrap dpkg-shlibdeps=dpkg-dev
+    systemd-analyze=systemd zsh=zsh fish=fish nginx=nginx-light wrk=wrk postgresql"
 
 PATH=$PATH:/usr/sbin:/sbin
 GUARD=/usr/sbin/policy-rc.d

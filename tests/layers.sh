@@ -10,7 +10,7 @@ allowed() {
     base) echo '^base/' ;;
     bpf) echo '^(bpf/|vmlinux\.h$)' ;;
     nsresolve) echo '^(base|nsresolve)/' ;;
-    agent) echo '^(base|nsresolve|agent)/|^bpf/(event\.h|[a-z0-9_-]+\.skel\.h)$' ;;
+    agent) echo '^(base|nsresolve|agent)/|^bpf/(event[a-z_]*\.h|[a-z0-9_-]+\.skel\.h)$' ;;
     cli) echo '^(base|cli)/|^agent/(proto|doctor)\.h$' ;;
     esac
 }

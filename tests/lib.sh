@@ -138,9 +138,11 @@ need_bpf() {
     bpftool prog list >/dev/null 2>&1 || skip_all "this host does not let us use BPF"
 }
 
-# Starts an agent on $PORTHOLE_SOCKET; its log is $T/agent.log. Ends with the test.
+# Starts an agent on $PORTHOLE_SOCKET; its log is $T/agent.log. Ends with the test. AGENT_RUN: words of
+# a command that runs it, such as nsenter.
 start_agent() {
-    "$B/portholed" --socket "$PORTHOLE_SOCKET" "$@" >>"$T/agent.log" 2>&1 &
+    # shellcheck disable=SC2086 # words
+    ${AGENT_RUN-} "$B/portholed" --socket "$PORTHOLE_SOCKET" "$@" >>"$T/agent.log" 2>&1 &
     AGENT_PID=$!
     if ! wait_for 20 "$B/porthole" status; then
         not_ok "the agent starts" "$(tail -n 2 "$T/agent.log" | tr '\n' ' ')"
@@ -219,6 +221,17 @@ start_capture() {
     env --default-signal=INT "$B/porthole" cpu "$@" -o "$out" >"$out.log" 2>&1 &
     CAPTURE=$!
     wait_for 10 agent_captures || { not_ok "a capture starts" "$(tail -n 1 "$out.log")" && return 1; }
+}
+
+# sampled MIN SECONDS OUT ARGUMENTS…: a capture into OUT of so many samples at least, for which it takes
+# up to nine times as long where a busy machine leaves the target less of its CPUs.
+sampled() {
+    local min=$1 seconds=$2 out=$3 factor
+    shift 3
+    for factor in 1 3 9; do
+        "$B/porthole" cpu "$@" -d "$(awk "BEGIN { print $seconds * $factor }")" -o "$out" || return
+        [ "$(quality "$out" .shown)" -lt "$min" ] || break
+    done
 }
 
 # Ends when the capture in the background does; returns its exit status.

@@ -5,8 +5,8 @@
 # For the tests and benchmarks of unwinding; sourced after tests/lib.sh.
 #
 #   program_up WHAT     sets P, the container's name; WHAT is redis, nginx, postgres, node, python,
-#                       bash, or a workload with its arguments. 1 where it is missing here, with the
-#                       reason in WHY.
+#                       bash, java with a class file and options, or a workload with its
+#                       arguments. 1 where it is missing here, with the reason in WHY.
 #   program_down        ends it and its load
 #
 # Loads come from outside of the container, so that a capture sees the program and nothing else.
@@ -28,8 +28,8 @@ program_root() {
     echo 'nogroup:x:65534:' >"$dir/etc/group"
     [ -d /etc/alternatives ] && ln -s /usr/bin "$dir/etc/alternatives"
     mkdir -p "$dir/run" "$dir/var/log/nginx" "$dir/var/lib/nginx"
-    for link in "$W"/omit* "$W"/libomit.so; do
-        cp "$link" "$dir/bin/"
+    for link in "$W"/omit* "$W"/libcalls-musl* "$W"/rust-omit "$W"/libomit.so; do
+        [ ! -x "$link" ] || cp "$link" "$dir/bin/"
     done
 }
 
@@ -62,7 +62,8 @@ program_up() {
     P=ph$$-$((PROGRAMS += 1)) WHY='' LOAD=''
     program_root
     case $1 in
-    redis | nginx | postgres | node | python | bash) "up_$1" ;;
+    redis | nginx | postgres | python | bash) "up_$1" ;;
+    node | java) "up_$1" "${@:2}" ;;
     *) program_start "/bin/$1" "${@:2}" ;;
     esac
 }
@@ -138,11 +139,27 @@ BASH
     program_load beside pgbench -h 127.0.0.1 -U pg -c 4 -T 60 -n postgres
 }
 
+# up_node OPTIONS…: without one it writes a perf map.
 up_node() {
     program_needs node || return 1
     cp "$ROOT/tests/workloads/web.js" "$T/$P/rootfs/"
-    program_start "$(readlink -f "$(command -v node)")" --perf-basic-prof /web.js
+    program_start "$(readlink -f "$(command -v node)")" "${@:---perf-basic-prof}" /web.js
     wait_for 30 grep -q ready "$T/$P/log" || { WHY="node does not answer" && return 1; }
+}
+
+# up_java CLASS-FILE OPTIONS…: as the user with the number JVM_USER, if that is set.
+up_java() {
+    local java class=$1
+    program_needs java || return 1
+    java=$(readlink -f "$(command -v java)")
+    # Debian keeps the configuration below /etc, where links of /usr lead.
+    (cd / && cp -rL --parents etc/java-*-openjdk "$T/$P/rootfs/") 2>/dev/null
+    cp "$class" "$T/$P/rootfs/"
+    class=${class##*/}
+    # shellcheck disable=SC2086 # options, or nothing
+    program_start ${JVM_USER:+/usr/bin/setpriv --reuid $JVM_USER --regid $JVM_USER --clear-groups} \
+        "$java" "${@:2}" -cp / "${class%.class}"
+    wait_for 30 grep -q ready "$T/$P/log" || { WHY="java does not start" && return 1; }
 }
 
 up_python() {

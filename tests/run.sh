@@ -5,7 +5,7 @@
 #
 #   tests/run.sh [--only GLOB] [FILE…]      GLOB as in '*lint*', against names such as e2e/cpu.sh
 #
-# Without files: every unit test that was built, then tests/*.sh, fuzz, e2e and hostile. A file in
+# Without files: every unit test that was built, then tests/*.sh, fuzz, e2e, hostile and vm. A file in
 # these folders is a test when it is executable. "# timeout: N" in it raises its time-out (seconds).
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -32,7 +32,7 @@ done
 all_tests() {
     local f
     for f in "$B"/san/tests/unit/test_* tests/lint.sh tests/layers.sh tests/fuzz/*.sh tests/e2e/*.sh \
-        tests/hostile/*.sh; do
+        tests/hostile/*.sh tests/vm/*.sh; do
         case $f in
         *.d | */runtimes.sh) continue ;;
         esac

@@ -11,7 +11,8 @@
 #   runc_stop NAME                   kills and removes it; fine when it is gone
 #
 # RUNC_CAPS adds capabilities (such as CAP_SYS_ADMIN), RUNC_MOUNTS mounts (JSON objects, each with a
-# comma before it), RUNC_ENV variables (JSON strings likewise).
+# comma before it), RUNC_ENV variables (JSON strings likewise), RUNC_NETWORK the path of a network
+# namespace (, "path": "…").
 
 root_new() {
     local dir=$1 busybox
@@ -69,7 +70,7 @@ runc_config() {
     "options": ["nosuid", "mode=755", "size=65536k"]}${RUNC_MOUNTS-}],
  "linux": {"cgroupsPath": "/$name", "resources": {"devices": [{"allow": true, "access": "rwm"}]},
    "namespaces": [{"type": "pid"}, {"type": "mount"}, {"type": "ipc"}, {"type": "uts"},
-                  {"type": "network"}]}}
+                  {"type": "network"${RUNC_NETWORK-}}]}}
 JSON
 }
 

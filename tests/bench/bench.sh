@@ -3,7 +3,7 @@
 #
 # What Porthole costs, beside its peers, in one run on one machine: make bench, or
 # tests/bench/bench.sh [SECTION…] with sections idle cost latency throughput symbols render many
-# unwind.
+# unwind waits block tcp.
 #
 # Rounds are interleaved and medians are shown. A peer that is missing says so in its row. The table
 # is also left in build/bench/SECTION.txt. ROUNDS (3), TIME (10 s a capture) and PATIENCE may be
@@ -23,6 +23,14 @@ mkdir -p "$OUT"
 
 # shellcheck source=tests/bench/peers.sh
 . "$BENCH/peers.sh"
+# shellcheck source=tests/bench/waits.sh
+. "$BENCH/waits.sh"
+# shellcheck source=tests/bench/hooks.sh
+. "$BENCH/hooks.sh"
+# shellcheck source=tests/bench/block.sh
+. "$BENCH/block.sh"
+# shellcheck source=tests/bench/tcp.sh
+. "$BENCH/tcp.sh"
 
 median() {
     sort -n | awk '{ v[NR] = $1 } END { if (NR) print (NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2) }'
@@ -271,7 +279,7 @@ section_unwind() {
     "$BENCH/unwind.sh"
 }
 
-[ $# -gt 0 ] || set -- idle cost latency throughput symbols render many unwind
+[ $# -gt 0 ] || set -- idle cost latency throughput symbols render many unwind waits tcp
 for section in "$@"; do
     [ "$(type -t "section_$section")" = function ] || { echo "no section '$section'" >&2 && exit 2; }
     printf '\n== %s\n' "$section"

@@ -33,7 +33,8 @@ static long parse_in_child(int in_fd, int out_fd)
     if (pid < 0)
         return -1;
     if (pid == 0)
-        _exit((int)parse_request(WIRE_PARSE_ELF, &want, sizeof(want), in_fd, out_fd, &error));
+        _exit((int)parse_request(WIRE_PARSE_ELF, &want, sizeof(want),
+                                 &(struct parse_files){.in_fd = in_fd, .out_fd = out_fd}, &error));
     if (wait4(pid, &status, 0, &usage) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
         return -1;
     return usage.ru_maxrss;

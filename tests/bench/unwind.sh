@@ -3,7 +3,7 @@
 #
 # Whole stacks: ours by tables, beside perf by frame pointers and by copies of the stack
 # (--call-graph dwarf), for well-known programs in containers. Called by bench.sh, which says what
-# it prints and where it goes; TIME (5 s a capture) and PROGRAMS_WANTED may be set.
+# it prints and where it goes; TIME (5 s a capture), PROGRAMS_WANTED and PEERS (yes) may be set.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../programs.sh"
 [ "$(id -u)" = 0 ] || { echo "needs root" >&2 && exit 1; }
@@ -12,8 +12,9 @@ TIME=${TIME:-5}
 RATE=499
 PATIENCE=${PATIENCE:-60} # seconds that perf may take to read what it wrote
 
-# ours: percent whole, mean user depth, ns a sample. Runs for other tasks only look at their cgroup;
-# what that costs was measured with an idle container ($IDLE_NS).
+# ours: percent whole, mean user depth, ns a sample, and ns of the walk by tables for each user frame.
+# Runs for other tasks only look at their cgroup; what that costs was measured with an idle container
+# ($IDLE_NS).
 ours() {
     "$B/porthole" cpu "$P" -d "$TIME" -F $RATE -o "$T/o.json" 2>"$T/err" || return
     jq -rs --argjson idle "$IDLE_NS" '
@@ -23,7 +24,8 @@ ours() {
            | add // 0) as $frames
         | ($q.cost.bpf_run_us * 1000 - $idle * ($q.cost.bpf_runs - $q.taken)) as $ns
         | if $q.shown == 0 then "- - - -" else
-          "\(100 * $q.stacks.whole / $q.shown) \($frames / $q.shown) \($ns / $q.taken) \($ns / $frames)" end' \
+          "\(100 * $q.stacks.whole / $q.shown) \($frames / $q.shown) \($ns / $q.taken) \(
+            $q.cost.unwind_us * 1000 / $frames)" end' \
         "$T/o.json"
 }
 
@@ -37,7 +39,7 @@ idle_ns() {
 # theirs HOW: percent whole, mean user depth, KB written a second. Whole as with us: the outermost
 # function is one of those that start a process or a thread.
 theirs() {
-    command -v perf >/dev/null || { echo "- - -" && return; }
+    { [ "${PEERS:-yes}" = yes ] && command -v perf >/dev/null; } || { echo "- - -" && return; }
     perf record -q -e cpu-clock -F $RATE -a --call-graph "$1" -G "$P" -o "$T/p.data" -- sleep "$TIME" \
         >"$T/err" 2>&1 || { echo "- - -" && return; }
     timeout -s KILL "$PATIENCE" perf script -i "$T/p.data" --no-inline -F comm,ip,sym 2>/dev/null >"$T/p.txt" ||
@@ -101,14 +103,42 @@ marginal() {
             (ns[1] - ns[2]) / (depth[1] - depth[2]), depth[1], depth[2] }'
 }
 
+# first WHAT…: milliseconds from the request to the first stack that tables led to its thread's start,
+# with an agent that has never seen the program, and with one that has; median of five each.
+first() {
+    local round i
+    : >"$T/first.1" && : >"$T/first.2"
+    program_up "$@" || { printf '%-10s %s\n' "$1" "missing here: $WHY" && program_down && return; }
+    for ((round = 0; round < 5; round++)); do
+        stop_agent
+        start_agent
+        for i in 1 2; do
+            "$B/porthole" cpu "$P" -d 2 -F 997 -o "$T/o.json" 2>"$T/err"
+            quality "$T/o.json" '.first_whole_us / 1000' >>"$T/first.$i"
+        done
+    done
+    program_down
+    printf '%-10s %8s ms %8s ms\n' "$1" "$(sort -n "$T/first.1" | sed -n 3p | cut -d . -f 1)" \
+        "$(sort -n "$T/first.2" | sed -n 3p | cut -d . -f 1)"
+}
+
 start_agent
 IDLE_NS=$(idle_ns)
 echo "share of whole stacks (%), mean user frames; $TIME s at $RATE Hz a capture"
-printf '%-10s %31s %15s %25s\n' '' 'porthole (kernel frames incl.)' 'perf fp' 'perf dwarf'
+echo "porthole: ns of a whole sample, kernel frames and counting included; ns of the walk a user frame"
+printf '%-10s %31s %15s %25s\n' '' 'porthole' 'perf fp' 'perf dwarf'
 printf '%-10s %7s %6s %8s %7s %8s %6s %8s %6s %9s\n' program whole depth ns/smpl ns/frame whole depth \
     whole depth KB/s
 for program in ${PROGRAMS_WANTED:-redis nginx postgres node python bash}; do
     row "$program" "$program"
 done
 row C++ omit
+row musl omit-musl tree realigned callback plt deep last
+if command -v javac >/dev/null && javac -d "$T" "$ROOT/tests/workloads/Shares.java"; then
+    row java java "$T/Shares.class"
+    row java+fp java "$T/Shares.class" -XX:+PreserveFramePointer
+fi
 marginal
+printf '\nfrom the request to the first whole stack: files never seen before, and later\n'
+first redis
+first node

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# The SVG in headless Chromium: zoom, search, share, reset, keyboard, names with markup in them.
+# The SVG in headless Chromium: zoom, search, share, reset, keyboard, names with markup in them; the
+# colours of waiting, the heat map.
 # timeout: 300
 . "$(dirname "$0")/../lib.sh"
 
@@ -19,8 +20,13 @@ awk 'BEGIN { for (i = 0; i < 60000; i++) print "server;main;f" i % 7 ";g" i ";h;
     >"$T/big.folded"
 check "a stream becomes a flame graph" porthole render "$T/flame.json" -o "$T/flame.svg"
 check "a stream becomes an icicle" porthole render "$T/flame.json" --icicle -o "$T/icicle.svg"
+for view in hotcold runq; do
+    /usr/bin/python3 "$HERE/make_waits.py" "$view" >"$T/$view.json"
+    check "a stream of $view becomes a picture" porthole render "$T/$view.json" -o "$T/$view.svg"
+done
 check "many stacks become a flame graph" porthole render "$T/big.folded" -o "$T/big.svg"
-for picture in flame icicle big; do
+for picture in flame icicle big hotcold runq; do
     check "$picture.svg is well-formed XML" well_formed "$T/$picture.svg"
 done
-/usr/bin/python3 "$HERE/test_svg.py" "$T/flame.svg" "$T/icicle.svg" "$T/big.svg" "$@"
+/usr/bin/python3 "$HERE/test_svg.py" "$T/flame.svg" "$T/icicle.svg" "$T/big.svg" \
+    "$T/hotcold.svg" "$T/runq.svg" "$@"

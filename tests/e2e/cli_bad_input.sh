@@ -46,6 +46,31 @@ refused 2 '\.txt \.folded \.svg \.json \.pb\.gz' cpu web1 -o x.html
 refused 2 'from 0 to 100' render x.json --min-percent 101
 refused 2 'needs a FILE; ' render
 
+# Rows or stacks, and what goes with which.
+refused 2 'from 0.1 to 86400' offcpu web1 -d 0
+for seconds in -1 86401 abc; do
+    refused 2 'from 0 to 86400' tcp web1 -d "$seconds"
+done
+refused 2 'is 0, until interrupted, or seconds from 0.1 to 86400' block web1 -d 0.05
+for view in block tcp; do
+    refused 2 'needs a TARGET; ' $view
+    refused 2 '\-\-events and --stacks exclude each other' $view web1 --events --stacks
+    refused 2 '\-\-weight is for stacks, and .* rows; give --stacks' $view web1 --weight bytes
+    refused 2 '\-\-max-stack is for stacks' $view web1 --max-stack 10
+    refused 2 '\-\-full-names is for stacks' $view web1 --full-names --events
+    refused 2 '\-\-inline is for stacks' $view web1 --inline --json
+    refused 2 'one of calls\|bytes\|time' $view web1 --stacks --weight kilos
+    refused 2 'yields stacks, and --json is for rows; give --format=json' $view web1 --stacks --json
+    refused 2 '\-\-json and --format exclude each other' $view web1 --json -f rows
+    refused 2 'folded cannot show the rows' $view web1 -f folded
+    refused 2 'table cannot show stacks' $view web1 --stacks -f table
+    refused 2 '\.txt \.tsv \.svg \.json' $view web1 --events -o x.folded
+    refused 2 "unknown option '--min-us'" $view web1 --min-us 5
+done
+refused 2 'no --weight of tcp: give one of calls\|bytes' tcp web1 --stacks --weight time
+refused 2 "unknown option '--stacks'" cpu web1 --stacks
+refused 2 "unknown option '--events'" runq web1 --events
+
 # ---- places ----
 refused 1 "cannot write 'none/x.svg'.*; choose another" cpu web1 -o none/x.svg
 refused 1 "Is a directory; " cpu web1 -f svg -o "$OUT"

@@ -4,8 +4,9 @@
 # A capture shows its own container and nothing of its neighbours, even where two containers have
 # different programs at the same path and at the same addresses.
 . "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../tools.sh"
 need_bpf
-need_commands runc jq
+need_commands runc jq gcc
 
 A=pht$$-a
 BB=pht$$-b
@@ -33,10 +34,10 @@ check "the second container has no sample or name of the first" lacks "$T/$BB.fo
 # Several captures at once, of the same and of different containers.
 pids=()
 for i in 1 2 3; do
-    "$B/porthole" cpu "$A" -d 2 -F 199 -o "$T/par$i.json" 2>"$T/par$i.err" &
+    "$B/porthole" cpu "$A" -d 3 -F 399 -o "$T/par$i.json" 2>"$T/par$i.err" &
     pids+=($!)
 done
-"$B/porthole" cpu "$BB" -d 2 -F 499 -o "$T/par4.json" 2>"$T/par4.err" &
+"$B/porthole" cpu "$BB" -d 3 -F 499 -o "$T/par4.json" 2>"$T/par4.err" &
 pids+=($!)
 for pid in "${pids[@]}"; do
     wait "$pid" || not_ok "a capture beside others ends well" "exit $?"
@@ -49,6 +50,22 @@ for i in 1 2 3; do
 done
 folded "$T/par4.json" >"$T/par4.folded"
 check "a fourth one of another container is whole as well" share_is "$T/par4.folded" twin_parse 50 8
+
+# Processes of both that live for milliseconds, in one capture of the whole host.
+runc_stop "$A"
+runc_stop "$BB"
+tool_new "$T" green rouge
+cp "$T/green" "$T/$A/rootfs/bin/app"
+cp "$T/rouge" "$T/$BB/rootfs/bin/app"
+victim "$A" /bin/tool loop 2000 /bin/app
+victim "$BB" /bin/tool loop 2000 /bin/app
+"$B/porthole" cpu all -d 3 -F 499 -o "$T/all.json" 2>/dev/null || not_ok "a capture of all" "exit $?"
+check "in a capture of all, short-lived processes of one path and address keep their own names" \
+    [ -z "$(astray "$T/all.json")" ]
+folded "$T/all.json" >"$T/all.folded"
+for function in green_work rouge_work tool_forked; do
+    check "$function is in it" between 1 "$(share "$T/all.folded" $function)" 100
+done
 
 # An idle container: nothing, and no error about it.
 C=pht$$-c

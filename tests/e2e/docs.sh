@@ -1,8 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
+# timeout: 240
+#
 # The man pages say what the programs' own tables say, no more and no less; what the pages of docs/
-# point to is there.
+# point to is there, and the commands that they show work.
 . "$(dirname "$0")/../lib.sh"
 cd "$ROOT" || exit 1
 
@@ -20,17 +22,9 @@ same() {
     fi
 }
 
-# Options of a man page with the commands that they belong to: "cpu --duration -d SEC". A
-# subsection's first word is its command, unless its title ends with a list of them: "Drawing (cpu,
-# render)". Where there are no subsections the command is "-".
+# Options of a man page: "--duration -d,SEC".
 page_options() {
-    awk '
-        BEGIN { commands[1] = "-"; n = 1 }
-        $1 == ".Ss" {
-            line = $0; sub(/^\.Ss /, "", line)
-            if (line ~ /\(.*\)$/) { sub(/.*\(/, "", line); sub(/\)$/, "", line); n = split(line, commands, /, */) }
-            else { n = 1; split(line, word, " "); commands[1] = word[1] }
-        }
+    sed 's/\\-/-/g' "$1" | awk '
         $1 == ".It" && $2 == "Fl" {
             long = ""; short = ""; arg = ""
             for (i = 2; i <= NF; i++) {
@@ -38,8 +32,8 @@ page_options() {
                 else if ($i == "Fl") { short = "-" $(i + 1); i++ }
                 else if ($i == "Ar") { arg = $(i + 1); i++ }
             }
-            for (i = 1; i <= n; i++) print commands[i], long, short "," arg
-        }' "$1"
+            print long, short "," arg
+        }'
 }
 
 # Options in a help text: "--duration -d,SEC".
@@ -48,22 +42,32 @@ help_options() {
         -e 's/^ +--([a-z-]+)(=([A-Z]+))?( .*|$)/--\1 ,\3/p'
 }
 
-# ---- porthole(1) ----
-PAGE=docs/porthole.1
+# ---- a page for each command ----
 porthole --commands >"$T/commands" || { not_ok "porthole --commands works" "exit $?" && exit 1; }
-
-awk -F '\t' '$1 == "option" { print $2, $3, $4 "," $5 }' "$T/commands" >"$T/program"
 awk -F '\t' '$1 == "command" { print $2 }' "$T/commands" >"$T/names"
-page_options "$PAGE" | grep -wFf "$T/names" | grep -v '^Without ' >"$T/page"
-same "porthole(1) has the options that each command has"
+awk -F '\t' '$1 == "option" { print $2, $3, $4 "," $5 }' "$T/commands" >"$T/program"
+while read -r command; do
+    [ ! -s "$B/man/porthole-$command.1" ] ||
+        page_options "$B/man/porthole-$command.1" | sed "s/^/$command /"
+done <"$T/names" >"$T/page"
+same "each command has a page with its options"
+for page in "$B"/man/porthole-*.1; do
+    basename "$page" .1 | sed 's/^porthole-//'
+done >"$T/page"
+cp "$T/names" "$T/program"
+same "no other command has one"
+sed -n 's/^\.\\" @option \(.*\)@$/--\1/p; s/^\.\\" @command \(.*\)@$/\1/p' docs/man/details.mdoc |
+    grep -vxFf <(awk -F '\t' '{ print $1 == "option" ? $3 : $2 }' "$T/commands") >"$T/stray"
+check "what pages say beyond the help is of commands and options that there are" diff /dev/null "$T/stray"
 
+# ---- porthole(1) ----
+PAGE=$B/man/porthole.1
 awk -F '\t' '$1 == "command" { print $2 ($3 == "" ? "" : " ") $3 }' "$T/commands" >"$T/program"
-awk '/^\.Sh/ { in_commands = $2 == "COMMANDS" }
-    in_commands && /^\.Ss [a-z]/ { sub(/^\.Ss /, ""); print }' "$PAGE" >"$T/page"
+sed -n 's/^\.It Xr porthole-\([a-z]*\) 1\( Ar \)\{0,1\}/\1 /p' "$PAGE" | sed 's/ $//' >"$T/page"
 same "porthole(1) has the commands that there are, with their operands"
 
-porthole --help | sed '1,/^Options:/d' | help_options | grep -v -- '^--socket' >"$T/program"
-page_options "$PAGE" | sed -n 's/^Without //p' >"$T/page"
+porthole --help | sed '1,/^Options:/d' | help_options >"$T/program"
+page_options "$PAGE" >"$T/page"
 same "porthole(1) has the options that stand without a command"
 
 # Help that people read and the table that scripts read come from one place.
@@ -82,28 +86,28 @@ awk '/^\.Sh/ { in_status = /EXIT STATUS/ } in_status && /^\.It/ { print $2 }' "$
 same "porthole(1) has the exit statuses that --help has"
 
 # ---- portholed(8) ----
-PAGE=docs/portholed.8
+PAGE=docs/man/portholed.8
 "$B/portholed" --help >"$T/agent-help" || { not_ok "portholed --help works" "exit $?" && exit 1; }
 
 help_options <"$T/agent-help" >"$T/program"
-page_options "$PAGE" | sed 's/^- //' >"$T/page"
+page_options "$PAGE" >"$T/page"
 same "portholed(8) has the options of portholed"
 
 sed -nE 's/^  ([a-z-]+) = .*/\1/p' "$T/agent-help" >"$T/program"
-sed -n '/^\.Sh CONFIGURATION/,/^\.Sh ENV/p' "$PAGE" | sed -n 's/^\.It Cm //p' | tr -d , |
+sed -n '/^\.Ss Keys/,/^\.Sh FILES/p' docs/man/porthole.conf.5 | sed -n 's/^\.It Cm //p' | tr -d , |
     tr -s ' ' '\n' >"$T/page"
-same "portholed(8) has the keys of the configuration file"
+same "porthole.conf(5) has the keys of the configuration file"
 
 # ---- form ----
 if command -v mandoc >/dev/null; then
-    for page in docs/*.[18]; do
+    for page in "$B"/man/*.[1578]; do
         # Whether pages that are referred to are installed here is no fault of the page.
         mandoc -T lint "$page" 2>&1 | grep -vE 'referenced manual not found|outdated mandoc.db' \
             >"$T/lint"
         if [ -s "$T/lint" ]; then
-            not_ok "mandoc finds nothing in $page" "$(head -n 1 "$T/lint")"
+            not_ok "mandoc finds nothing in ${page##*/}" "$(head -n 1 "$T/lint")"
         else
-            ok "mandoc finds nothing in $page"
+            ok "mandoc finds nothing in ${page##*/}"
         fi
     done
 else
@@ -132,9 +136,33 @@ for page in README.md docs/*.md; do
     fi
 done
 
+# Captures that pages show. Usage is checked before the agent is asked, of which there is none here.
+shown_captures() {
+    grep -hE '^(\$ )?porthole (cpu|offcpu|wakeup|offwake|chain|hotcold|switches|runq|states|block|tcp) ' "$1" |
+        sed -E -e 's/^\$ //' -e 's/ +#.*//' -e 's/ [|&].*//' | sort -u
+}
+not_understood() {
+    local words
+    while read -r -a words; do
+        (cd "$T" && "$B/porthole" --socket "$T/none" "${words[@]:1}" >/dev/null 2>&1)
+        [ $? = 3 ] || echo "${words[*]}"
+    done
+}
+for page in README.md docs/waiting.md docs/architecture.md docs/cookbook.md docs/languages.md; do
+    shown_captures "$page" >"$T/captures"
+    not_understood <"$T/captures" >"$T/wrong"
+    if [ ! -s "$T/captures" ]; then
+        not_ok "the captures that $page shows are understood" "it shows none"
+    elif [ -s "$T/wrong" ]; then
+        not_ok "the captures that $page shows are understood" "$(head -n 2 "$T/wrong" | tr '\n' ';')"
+    else
+        ok "the captures that $page shows are understood"
+    fi
+done
+
 # ---- what docs/privileges.md says of running processes ----
 need_bpf
-need_commands jq capsh
+need_commands jq capsh runc
 
 # The table's rows: "portholed|65520|bpf,perfmon|ipc_lock", capabilities sorted.
 sorted_list() {
@@ -176,11 +204,91 @@ jailed() {
     done
 }
 
-# A user called porthole would be the agent's by default.
-echo 'agent-uid = 65520' >"$T/conf"
+# With everything that is optional. A user called porthole would be the agent's by default.
+printf '%s\n' 'agent-uid = 65520' 'java = yes' >"$T/conf"
+export DEBUGINFOD_URLS=http://127.0.0.1:1
 start_agent --config "$T/conf"
 page_rights >"$T/page"
 running_rights >"$T/program"
 same "docs/privileges.md has the uids and capabilities of the running processes"
 check "all of them are jailed as docs/privileges.md says" jailed
-stop_agent
+
+# ---- the commands of the pages ----
+# Commands of Porthole that a page shows: in its blocks, and in backquotes in its text and tables.
+shown_commands() {
+    {
+        awk '/^```/ { inside = !inside; shell = /sh$/; next }
+            inside && (shell || sub(/^\$ /, ""))' "$1"
+        awk '/^```/ { inside = !inside; next } !inside' "$1" | grep -oE '`porthole [^`]+`' | tr -d '`'
+    } | sed -E 's/ +#.*//' | grep -E '^(until )?portholed? ' | grep -vE 'TARGET|COMMAND|VIEW|…|portholed &' |
+        grep -E " (--version|--help|list|status|doctor|render|[a-z]+ ($PLACES))( |\$)" | awk '!seen[$0]++'
+}
+
+# As it is run here: the containers of this test, half a second each.
+PLACES='web1|web2|pay1|db1|api1|batch1|cache1|rust1|go1|job1|retail/shop-0/basket|all|nosuch|pid:[A-Z]+|unit:[a-z.]+'
+here() {
+    sed -E -e 's/ -d [0-9]+//' -e "s,porthole ([a-z]+) ($PLACES)( |\$),porthole \1 \2 -d 0.5\3," \
+        -e 's/porthole render ([^ ]+) -d 0.5/porthole render \1/' \
+        -e "s/\b(web1|web2|pay1|db1|api1|batch1|cache1|rust1|go1|job1)\b/pht$$-\1/g" -e "s/retail/r$$/g" \
+        -e "s/pid:PID/pid:$$/"
+}
+
+# may_end STATUS COMMAND: what this machine lacks is no fault of a page.
+may_end() {
+    case $2 in
+    *nosuch* | *unit:*) [ "$1" = 4 ] ;;
+    *'-e cycles'* | *-misses* | *'-e sched:'*) [ "$1" = 0 ] || [ "$1" = 6 ] ;;
+    *) [ "$1" = 0 ] ;;
+    esac
+}
+
+# Runs a page's commands in their order; those that end otherwise are left in DIR/failed.
+run_page() {
+    local dir=$1 command status
+    cd "$dir" || return
+    while IFS= read -r command; do
+        PATH=$B:$PATH timeout 60 bash -o pipefail -c "$command" <&- >out 2>err
+        status=$?
+        may_end $status "$command" || echo "$command: exit $status, $(tail -n 1 err)" >>failed
+    done <commands
+}
+
+C_ALL="web1 web2 pay1 db1 api1 batch1 cache1 rust1 go1 job1"
+for name in $C_ALL; do
+    case $name in
+    pay1) victim "pht$$-$name" /bin/waits locker holder sleeper ;;
+    db1) victim "pht$$-$name" /bin/waits diskman ;;
+    api1) victim "pht$$-$name" /bin/classes ;;
+    *) victim "pht$$-$name" /bin/spin ;;
+    esac
+done
+on_exit "runc_stop pht$$-pod; rm -rf --one-file-system '$T/pht$$-pod'"
+victim_root "pht$$-pod"
+runc_config "pht$$-pod" /bin/spin | jq --arg ns "r$$" '.annotations = {
+    "io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.container-name": "basket",
+    "io.kubernetes.cri.sandbox-name": "shop-0", "io.kubernetes.cri.sandbox-namespace": $ns,
+    "io.kubernetes.cri.image-name": "shop:1"}' >"$T/pht$$-pod/config.json"
+runc run --detach --bundle "$T/pht$$-pod" "pht$$-pod" </dev/null >"$T/pht$$-pod/log" 2>&1 ||
+    not_ok "a pod's container starts" "$(tail -n 1 "$T/pht$$-pod/log")"
+
+pages=(README.md docs/{architecture,privileges,waiting,cookbook,languages,coming-from}.md)
+runs=()
+for page in "${pages[@]}"; do
+    dir=$T/run/$(basename "$page" .md)
+    mkdir -p "$dir"
+    shown_commands "$page" | here >"$dir/commands"
+    run_page "$dir" &
+    runs+=($!)
+done
+wait "${runs[@]}"
+for page in "${pages[@]}"; do
+    dir=$T/run/$(basename "$page" .md)
+    if [ ! -s "$dir/commands" ]; then
+        not_ok "the commands of $page work" "it shows none"
+    elif [ -s "$dir/failed" ]; then
+        not_ok "the commands of $page work" "$(wc -l <"$dir/failed") do not: $(head -n 2 "$dir/failed" | tr '\n' ';')"
+        cat "$dir/failed"
+    else
+        ok "the commands of $page work ($(wc -l <"$dir/commands") of them)"
+    fi
+done

@@ -2,10 +2,12 @@
 """An agent that takes one client and says the lines of a file: fake_agent.py SOCKET LINES REQUESTS.
 
 The client's lines land in REQUESTS. A line "@stop" waits for the client's second line, "@hang" says
-nothing more until the client leaves.
+nothing more until the client leaves, "@wait FILE" waits until there is such a file.
 """
+import os
 import socket
 import sys
+import time
 
 
 def main():
@@ -29,6 +31,9 @@ def main():
             elif line == b"@hang\n":
                 while take():
                     pass
+            elif line.startswith(b"@wait "):
+                while not os.path.exists(line.split()[1]):
+                    time.sleep(0.01)
             else:
                 client.sendall(line)
     client.shutdown(socket.SHUT_RDWR)

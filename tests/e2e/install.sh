@@ -16,18 +16,34 @@ installed() {
     (cd "$1" && find . ! -type d -printf '%m %P\n' | sort -k 2)
 }
 
-# A build tree's programs as packages want them.
-cat >"$T/wanted" <<'END'
+# A build tree's programs as packages want them, and a page for each command.
+{
+    cat <<'END'
 755 bin/porthole
+644 lib/systemd/system/porthole.service
+644 lib/systemd/system/porthole.socket
+644 lib/sysusers.d/porthole.conf
+644 lib/tmpfiles.d/porthole.conf
+755 libexec/porthole/porthole-attacher
+755 libexec/porthole/porthole-fetch
 755 libexec/porthole/porthole-opener
 755 libexec/porthole/porthole-parser
 755 sbin/portholed
+644 share/bash-completion/completions/porthole
+644 share/fish/vendor_completions.d/porthole.fish
 644 share/man/man1/porthole.1
+644 share/man/man5/porthole.conf.5
+644 share/man/man7/porthole-protocol.7
 644 share/man/man8/portholed.8
+644 share/zsh/site-functions/_porthole
 END
+    "$B/porthole" --commands | awk -F '\t' '$1 == "command" { print "644 share/man/man1/porthole-" $2 ".1" }'
+} | sort -k 2 >"$T/wanted"
 check "make install works" plain_make -C "$ROOT" B="$B" install PREFIX="$T/opt"
 installed "$T/opt" >"$T/got"
 check "it installs what is to be there, and no more" diff "$T/wanted" "$T/got"
+check "the unit starts the program where it was installed" \
+    grep -qx "ExecStart=$T/opt/sbin/portholed" "$T/opt/lib/systemd/system/porthole.service"
 check "make install works for packages" plain_make -C "$ROOT" B="$B" install \
     DESTDIR="$T/stage" PREFIX="$T/usr"
 installed "$T/stage$T/usr" >"$T/got"

@@ -27,8 +27,19 @@ check "the stream has the name as it was written, and its kind" jq -es \
 check "the quality report counts the perf map" \
     [ "$(quality "$T/j.json" '.frames.by_source["perf-map"]')" -gt 0 ]
 
+# A million lines come before those that count, in both styles of numbers.
+MAP=$T/$A/rootfs/tmp/perf-1.map
+cp "$MAP" "$T/map"
+awk 'BEGIN { for (i = 0; i < 1000000; i++)
+    printf "%s7e%08x00 %s100 LazyCompile:*code number %d /app/x.js\n", i % 2 ? "0x" : "", i, i % 2 ? "0x" : "", i }' \
+    >"$T/huge"
+cat "$T/huge" "$T/map" >"$MAP"
+"$B/porthole" cpu "$A" -d 1 -F 499 -f folded >"$T/h.folded"
+check "a map of a million lines names code all the same" share_is "$T/h.folded" jit_quarter 25 10
+rm "$T/huge"
+
 # Without its map the same code has no name, and the report says why.
-rm "$T/$A/rootfs/tmp/perf-1.map"
+rm "$MAP"
 "$B/porthole" cpu "$A" -d 1 -F 499 -o "$T/u.json"
 folded "$T/u.json" >"$T/u.folded"
 check "without a perf map compiled code is [unknown], not guessed" \

@@ -27,12 +27,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t left;
 
     must(write(in_fd, "", 1) == 1); /* the last name's NUL */
-    must(demangle_stream(in_fd, out_fd) == 0);
+    must(demangle_stream(in_fd, out_fd, size > 0 && data[0] & 1) == 0);
     left = (size_t)lseek(out_fd, 0, SEEK_END);
     answer = malloc(left);
     must(answer && pread(out_fd, answer, left, 0) == (ssize_t)left);
     must(count_names(answer, left) == count_names(data, size) + 1);
     for (size_t i = 0; i < left; i += strlen((const char *)answer + i) + 1)
-        must(strchr("c+r", answer[i]));
+        must(strchr("c+rg", answer[i]));
     return 0;
 }

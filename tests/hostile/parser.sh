@@ -47,7 +47,7 @@ for kind in map-long map-ranges map-names; do
     check "F10: $kind: taken is shown plus lost" conserved "$T/$kind.json"
 done
 check "F10: lines that are no entries are counted in the report" jq -es \
-    'map(select(.type == "quality"))[0].remarks | any(test("lines of perf maps"))' "$T/map-ranges.json"
+    'map(select(.type == "quality"))[0].remarks | any(test("entries of perf maps"))' "$T/map-ranges.json"
 runc_stop "$J"
 
 # ---- names ----

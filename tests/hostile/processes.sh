@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 300
 #
-# Rows P2, P6 and A2: what our processes hold, who may touch them, and what happens when opener or
-# parser are killed or stopped.
+# Rows P2, P6 and A2: what our processes hold, who may touch them, and what happens when one of the
+# helpers is killed or stopped. All of them are there: the attacher, too.
 . "$(dirname "$0")/../lib.sh"
 need_bpf
 need_commands setpriv
@@ -60,19 +60,24 @@ own_namespaces() {
     [ -z "$(ls -A "/proc/$pid/root/")" ]
 }
 
+export DEBUGINFOD_URLS=http://127.0.0.1:1 # for a fetcher, which asks nobody here
 exec 9<"$0" # left open by whoever starts the agent
-start_agent
+echo 'java = yes' >"$T/conf"
+start_agent --config "$T/conf"
 exec 9<&-
 modules=
 [ -e /proc/modules ] && modules=/proc/modules
 programs=$(readlink -f "$B")
 check "P6: the monitor holds just its files" holds portholed-mon 1 "$T/agent.sock.lock" \
-    "$programs/porthole-opener" "$programs/porthole-parser"
+    "$programs/porthole-opener" "$programs/porthole-parser" "$programs/porthole-attacher" \
+    "$programs/porthole-fetch"
 # shellcheck disable=SC2086 # one word or none
-check "P6: the agent holds just its files" holds portholed 4 /proc/kallsyms $modules \
-    '/memfd:vdso (deleted)'
+check "P6: the agent holds just its files" holds portholed 6 /proc/kallsyms $modules \
+    '/memfd:vdso (deleted)' '/memfd:kernel-types (deleted)'
 check "P6: the opener holds just its files" holds porthole-opener 1 /proc
 check "P6: the parser holds just its files" holds porthole-parser 1
+check "P6: the attacher holds just its files" holds porthole-attach 1
+check "P6: the fetcher holds just its files" holds porthole-fetch 1
 
 check "the monitor may change users, end children and pass rights on" \
     rights portholed-mon 0 00000100000801e4 00000000000001e0
@@ -81,6 +86,9 @@ check "the agent may use BPF and perf events, and lock memory on demand" \
 check "the opener may look at processes and read files" \
     rights porthole-opener 65521 0000010000080004 0000010000080004
 check "the parser may nothing" rights porthole-parser 65522 0000000000000000 0000000000000000
+check "the attacher may become other users and look at processes" \
+    rights porthole-attach 65523 00000000000800c0 00000000000800c0
+check "the fetcher has no capability" rights porthole-fetch 65524 0000000000000000 0000000000000000
 if setpriv --reuid 65522 --clear-groups unshare -U true 2>/dev/null; then
     check "the parser sees an empty root in namespaces of its own" own_namespaces
 else
@@ -133,7 +141,7 @@ else
     ok "P2: the attack works on a helper of uid 0 without a guard"
 fi
 stop_process $victim_pid
-for name in portholed-mon portholed porthole-opener porthole-parser; do
+for name in portholed-mon portholed porthole-opener porthole-parser porthole-attach porthole-fetch; do
     pid=$(named $name)
     check "P2: a container on the host's pids cannot touch $name" as_container "$pid"
     [ "$name" = portholed-mon ] ||
@@ -164,7 +172,7 @@ hit() {
     wait_for 10 replaced "$2" "$pid" || { echo "$2 is not replaced" && return 1; }
 }
 
-for name in porthole-opener porthole-parser; do
+for name in porthole-opener porthole-parser porthole-attach porthole-fetch; do
     check "A2: a killed $name is replaced" hit KILL $name
 done
 check "A2: a stopped opener is noticed and replaced" hit STOP porthole-opener

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opener and parser made up: a double of nsresolve/client.h for the tests of scenes.
+ * Opener, parser and fetcher made up: a double of nsresolve/client.h for the tests of scenes.
  *
  * Asks wait in a queue until the test has them answered from its world of processes and files. An
  * fd holds the number of what it stands for. Include it in one file per test: it defines the
@@ -10,13 +10,14 @@
 
 #include "base/pathat.h"
 #include "nsresolve/client.h"
+#include "nsresolve/inlinetab.h"
 #include "tests/unit/tables.h"
 
 #define WORLD_MAX 16
 
 struct world_process {
-    uint32_t pid; /* 0: free */
-    bool refuses; /* files cannot be opened through it */
+    uint32_t pid;             /* 0: free */
+    enum file_reason refuses; /* why files cannot be opened through it; FILE_OK: they can */
     struct wire_mapping maps[WORLD_MAX];
     size_t map_count;
     uint64_t start_ticks;
@@ -32,6 +33,9 @@ struct world_file {
     enum wire_status status;
     bool has_symtab;
     uint8_t build_id; /* 0: none */
+    bool has_dwarf;
+    const char *altlink;            /* NULL: none */
+    const char *inlined[WORLD_MAX]; /* at every address, innermost first */
     struct world_symbol symbols[WORLD_MAX];
 };
 
@@ -45,7 +49,7 @@ struct fake_ask {
     uint64_t ticket;
     char payload[8192];
     size_t size;
-    int fds[2];
+    int fds[8];
     size_t fd_count;
 };
 
@@ -54,11 +58,17 @@ static struct world {
     struct world_file files[WORLD_MAX];
     enum file_reason map_reason; /* of the perf map */
     struct world_symbol map_first[WORLD_MAX], map_last[WORLD_MAX];
-    uint64_t map_mtime_ns;
+    uint64_t map_mtime_ns, map_size;
+    bool map_rewritten; /* what the parser says when it reads map_last */
+    uint32_t map_uid;
     enum demangler demangler;
     enum wire_status lost; /* not WIRE_OK: the answer to everything */
+    bool has_fetcher;
+    uint64_t fetched; /* the file that it sends; 0: fetch_error */
+    int fetch_error;
 
-    unsigned readings; /* of the perf map */
+    unsigned readings;   /* of the perf map, by the parser */
+    size_t inline_files; /* fds that came with the last question about inlined functions */
     unsigned asked[WIRE_OP_COUNT];
     struct fake_ask *queue;
     uint64_t last_ticket;
@@ -152,10 +162,12 @@ static void open_one(const struct world_process *through, const struct wire_open
     if (item->kind == WIRE_OPEN_OWNED) {
         done->reason = world.map_reason;
         done->mtime_ns = world.map_mtime_ns;
+        done->size = world.map_size;
+        done->uid = world.map_uid;
         if (done->reason == FILE_OK)
-            *fd = fd_of(++world.readings);
+            *fd = fd_of(0);
     } else if (item->kind == WIRE_OPEN_MAPPED && world_file(item->ino)) {
-        done->reason = through && through->refuses ? FILE_UNREADABLE : FILE_OK;
+        done->reason = through ? through->refuses : FILE_OK;
         done->dev = item->dev;
         done->ino = item->ino;
         if (done->reason == FILE_OK)
@@ -189,9 +201,10 @@ static void answer_open(struct fake_ask *a)
            fd_count);
 }
 
-static void write_symbols(int fd, const struct world_symbol *symbols, const struct world_file *f)
+static void write_symbols(int fd, const struct world_symbol *symbols, const struct world_file *f,
+                          uint32_t flags)
 {
-    struct symtab_segment all = {.vaddr = 0x400000, .offset = 0, .size = 0x100000};
+    struct segment all = {.vaddr = 0x400000, .offset = 0, .size = 0x100000};
     struct symtab_builder *b;
 
     assert_int_equal(symtab_builder_new(&b), 0);
@@ -199,11 +212,16 @@ static void write_symbols(int fd, const struct world_symbol *symbols, const stru
         assert_int_equal(symtab_builder_add(b, symbols[i].start, symbols[i].size, 1,
                                             symbols[i].name, strlen(symbols[i].name)),
                          0);
+    symtab_builder_header(b)->flags = flags;
     if (f) {
         struct symtab_header *h = symtab_builder_header(b);
 
         assert_int_equal(symtab_builder_add_segment(b, &all), 0);
-        h->flags = f->has_symtab ? SYMTAB_HAS_SYMTAB : 0;
+        h->flags = (f->has_symtab ? SYMTAB_HAS_SYMTAB : 0) | (f->has_dwarf ? SYMTAB_HAS_DWARF : 0);
+        if (f->altlink) {
+            snprintf(h->altlink, sizeof(h->altlink), "%s", f->altlink);
+            h->altlink_id_size = 20;
+        }
         h->build_id_size = f->build_id ? 20 : 0;
         memset(h->build_id, f->build_id, h->build_id_size);
     }
@@ -216,8 +234,32 @@ static void answer_parse_elf(struct fake_ask *a)
     const struct world_file *f = world_file(number_in(a->fds[0]));
 
     if (f && f->status == WIRE_OK)
-        write_symbols(a->fds[1], f->symbols, f);
+        write_symbols(a->fds[1], f->symbols, f, 0);
     answer(a, f ? f->status : WIRE_MALFORMED, NULL, 0, NULL, 0);
+}
+
+/* The same functions at every address. */
+static void answer_parse_inlines(struct fake_ask *a)
+{
+    const struct world_file *f = world_file(number_in(a->fds[0]));
+    const struct wire_parse_inlines *want = (const void *)a->payload;
+    struct inlinetab_builder *b;
+    size_t size;
+    uint64_t *addresses = (void *)contents(a->fds[2], &size);
+    uint32_t names[WORLD_MAX];
+    unsigned count = 0;
+
+    assert_int_equal(size, want->address_count * sizeof(*addresses));
+    assert_int_equal(inlinetab_builder_new(addresses, want->address_count, &b), 0);
+    for (; f->inlined[count]; count++)
+        assert_int_equal(inlinetab_builder_name(b, f->inlined[count], &names[count]), 0);
+    for (uint32_t i = 0; i < want->address_count; i++)
+        assert_int_equal(inlinetab_builder_set(b, i, INLINE_KNOWN, names, count), 0);
+    assert_int_equal(inlinetab_builder_write(b, a->fds[1]), 0);
+    inlinetab_builder_free(b);
+    free(addresses);
+    world.inline_files = a->fd_count;
+    answer(a, WIRE_OK, NULL, 0, NULL, 0);
 }
 
 static void answer_demangle(struct fake_ask *a)
@@ -238,6 +280,19 @@ static void answer_demangle(struct fake_ask *a)
     answer(a, world.demangler == DEMANGLER_LOST ? WIRE_LOST : WIRE_OK, NULL, 0, NULL, 0);
 }
 
+static void answer_fetch(struct fake_ask *a)
+{
+    struct client_answer failed = {.status = WIRE_FAILED, .error = world.fetch_error};
+
+    if (!world.fetched) {
+        a->fn(a->data, &failed);
+        return;
+    }
+    assert_int_equal(pwrite(a->fds[0], &world.fetched, sizeof(world.fetched), 0),
+                     sizeof(world.fetched));
+    answer(a, WIRE_OK, NULL, 0, NULL, 0);
+}
+
 static void answer_one(struct fake_ask *a)
 {
     if (world.lost)
@@ -252,11 +307,17 @@ static void answer_one(struct fake_ask *a)
         answer_parse_maps(a);
     else if (a->op == WIRE_PARSE_ELF)
         answer_parse_elf(a);
+    else if (a->op == WIRE_PARSE_INLINES)
+        answer_parse_inlines(a);
+    else if (a->op == WIRE_FETCH)
+        answer_fetch(a);
     else if (a->op == WIRE_DEMANGLE)
         answer_demangle(a);
     else if (a->op == WIRE_PARSE_PERFMAP) {
-        write_symbols(a->fds[1], number_in(a->fds[0]) == 1 ? world.map_first : world.map_last,
-                      NULL);
+        bool again = world.readings++ > 0;
+
+        write_symbols(a->fds[1], again ? world.map_last : world.map_first, NULL,
+                      again && world.map_rewritten ? SYMTAB_REWRITTEN : 0);
         answer(a, WIRE_OK, NULL, 0, NULL, 0);
     }
 }
@@ -288,7 +349,7 @@ int client_ask(struct client *c _unused_, enum wire_op op, uint64_t container _u
 {
     struct fake_ask *a = calloc(1, sizeof(*a)), **at = &world.queue;
 
-    assert_true(size <= sizeof(a->payload) && fd_count <= 2);
+    assert_true(size <= sizeof(a->payload) && fd_count <= ARRAY_SIZE(a->fds));
     *a = (struct fake_ask){.op = op, .fn = fn, .data = data, .ticket = ++world.last_ticket};
     if (size)
         memcpy(a->payload, payload, size);
@@ -302,6 +363,11 @@ int client_ask(struct client *c _unused_, enum wire_op op, uint64_t container _u
     if (ticket)
         *ticket = a->ticket;
     return 0;
+}
+
+bool client_has(const struct client *c _unused_, enum client_peer peer)
+{
+    return peer != CLIENT_FETCHER || world.has_fetcher;
 }
 
 void client_cancel(struct client *c _unused_, uint64_t ticket)

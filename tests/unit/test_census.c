@@ -168,6 +168,53 @@ static void a_cgroup_text_that_many_processes_share_is_told_once(void **state)
     end(&t);
 }
 
+/* Where a process of the tree says that it lives. */
+static void settle(const char *dir, const char *process, const char *mounts, const char *root)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "proc/%s/ns/mnt", process);
+    tree_link(dir, path, mounts);
+    snprintf(path, sizeof(path), "proc/%s/ns/user", process);
+    tree_link(dir, path, "user:[2]");
+    snprintf(path, sizeof(path), "proc/%s/root", process);
+    tree_link(dir, path, root);
+}
+
+/* 1 is ourselves. */
+static uint64_t host_mounts(struct taken *t)
+{
+    assert_int_equal(take(t, CENSUS_ROOT_RUNC, "none", NULL, 0), 0);
+    return ((struct census_header *)t->data)->host_mount_ns;
+}
+
+static void the_host_is_where_init_is_and_not_where_we_are(void **state)
+{
+    struct taken t;
+    struct stat st;
+
+    (void)state;
+    begin(&t);
+    settle(t.dir, "1", "mnt:[50]", t.dir);
+    assert_int_equal(host_mounts(&t), 50);
+    assert_int_equal(stat(t.dir, &st), 0);
+    assert_int_equal(((struct census_header *)t.data)->host_root_ino, st.st_ino);
+    end(&t);
+}
+
+static void where_init_cannot_be_looked_at_the_first_kernel_thread_tells_the_host(void **state)
+{
+    struct taken t;
+
+    (void)state;
+    begin(&t);
+    settle(t.dir, "2", "mnt:[60]", "/");
+    assert_int_equal(host_mounts(&t), 1); /* no kernel thread: a container's second process */
+    tree_file(t.dir, "proc/2/stat", "2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 20 0 1 0 3");
+    assert_int_equal(host_mounts(&t), 60);
+    end(&t);
+}
+
 static void kernel_threads_and_zombies_are_left_out(void **state)
 {
     struct taken t;
@@ -450,6 +497,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_process_is_told_with_its_namespaces_root_and_pids),
         cmocka_unit_test(a_cgroup_text_that_many_processes_share_is_told_once),
+        cmocka_unit_test(the_host_is_where_init_is_and_not_where_we_are),
+        cmocka_unit_test(where_init_cannot_be_looked_at_the_first_kernel_thread_tells_the_host),
         cmocka_unit_test(kernel_threads_and_zombies_are_left_out),
         cmocka_unit_test(command_lines_are_told_of_runtimes_on_the_hosts_root_alone),
         cmocka_unit_test(only_known_leaves_of_a_root_are_read),

@@ -109,6 +109,107 @@ static void a_directory_stays_inside_its_mount(void **state)
     }
 }
 
+/* A cgroup namespace that begins at /pods/p1/c1, with us in its cgroup "path". */
+static struct cgroups *open_inside(char dir[64], const char *root, const char *path)
+{
+    char text[256], self[32], line[64];
+    struct cgroups *cg;
+
+    tree_new(dir);
+    snprintf(text, sizeof(text), "40 1 0:38 %s /cg rw - cgroup2 none rw\n", root);
+    tree_file(dir, "proc/self/mountinfo", text);
+    snprintf(line, sizeof(line), "0::%s\n", path);
+    tree_file(dir, "proc/self/cgroup", line);
+    snprintf(self, sizeof(self), "7\n%d\n", getpid());
+    snprintf(text, sizeof(text), "cg/pods/p1/c1%s/cgroup.procs", strcmp(path, "/") ? path : "");
+    tree_file(dir, text, self);
+    tree_file(dir, "cg/pods/p1/c2/cgroup.procs", "8\n");
+    tree_file(dir, "cg/system/x.service/deep/cgroup.procs", "9\n");
+    assert_int_equal(cgroups_new(dir, &cg), 0);
+    return cg;
+}
+
+static void in_a_cgroup_namespace_paths_are_made_the_hosts(void **state)
+{
+    static const struct {
+        const char *path, *expected;
+    } cases[] = {
+        {"/", "/pods/p1/c1"},        {"/sub", "/pods/p1/c1/sub"},
+        {"/../c2", "/pods/p1/c2"},   {"/../../../system/x.service", "/system/x.service"},
+        {"/../../..", "/"},          {"/..", "/pods/p1"},
+        {"/..x", "/pods/p1/c1/..x"}, {"/../../../..", NULL},
+    };
+    static const char *const own[] = {"/", "/sub"};
+
+    (void)state;
+    for (size_t k = 0; k < ARRAY_SIZE(own); k++) {
+        char dir[64];
+        struct cgroups *cg = open_inside(dir, "/../../..", own[k]);
+        const struct cgroup_mount *m = cgroups_find(cg, "");
+
+        assert_string_equal(m->root, "/");
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+            char *got = cgroup_absolute(m, cases[i].path, strlen(cases[i].path));
+
+            if (cases[i].expected)
+                assert_string_equal(got, cases[i].expected);
+            else
+                assert_null(got);
+            free(got);
+        }
+        cgroups_free(cg);
+        tree_free(dir);
+    }
+}
+
+static void a_cgroup_text_is_made_the_hosts_line_by_line(void **state)
+{
+    static const char text[] = "4:memory:/m\n0::/../c2\n0::/../../../../above\n";
+    char dir[64];
+    struct cgroups *cg = open_inside(dir, "/../../..", "/");
+    struct buf b = {0};
+
+    (void)state;
+    assert_int_equal(cgroups_absolute(cg, text, strlen(text), &b), 0);
+    assert_string_equal(b.data, "0:memory:/m\n0::/pods/p1/c2\n0::/../../../../above\n");
+    buf_free(&b);
+    cgroups_free(cg);
+    tree_free(dir);
+}
+
+static void without_a_mount_above_the_namespace_paths_stay(void **state)
+{
+    /* The namespace's own mount; a mount of a part above; a depth at which we are not. */
+    static const char *const roots[] = {"/", "/../other", "/../.."};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(roots); i++) {
+        char dir[64];
+        struct cgroups *cg = open_inside(dir, roots[i], "/");
+        struct buf b = {0};
+
+        assert_string_equal(cgroups_find(cg, "")->root, roots[i]);
+        assert_int_equal(cgroups_absolute(cg, "0::/../x\n", 9, &b), 0);
+        assert_int_equal(b.size, 0);
+        cgroups_free(cg);
+        tree_free(dir);
+    }
+}
+
+static void a_mount_from_above_the_namespace_is_taken_before_its_own(void **state)
+{
+    char dir[64];
+    struct cgroups *cg =
+        open_cgroups(dir, V2("/own") "40 1 0:38 /../.. /hosts rw - cgroup2 none rw\n");
+    size_t count;
+
+    (void)state;
+    assert_string_equal(cgroups_mounts(cg, &count)->root, "/../..");
+    assert_int_equal(count, 1);
+    cgroups_free(cg);
+    tree_free(dir);
+}
+
 static void a_level_counts_the_steps_below_the_root(void **state)
 {
     (void)state;
@@ -251,6 +352,10 @@ int main(void)
         cmocka_unit_test(v2_comes_first_and_then_v1_as_filters_prefer_it),
         cmocka_unit_test(of_two_mounts_of_a_hierarchy_the_whole_one_is_taken),
         cmocka_unit_test(a_directory_stays_inside_its_mount),
+        cmocka_unit_test(in_a_cgroup_namespace_paths_are_made_the_hosts),
+        cmocka_unit_test(a_cgroup_text_is_made_the_hosts_line_by_line),
+        cmocka_unit_test(without_a_mount_above_the_namespace_paths_stay),
+        cmocka_unit_test(a_mount_from_above_the_namespace_is_taken_before_its_own),
         cmocka_unit_test(a_level_counts_the_steps_below_the_root),
         cmocka_unit_test(an_id_is_the_inode_of_the_directory),
         cmocka_unit_test(processes_of_a_cgroup_are_those_of_its_descendants_too),

@@ -72,7 +72,7 @@ static int set_up(void **state _unused_)
     t.opener = opener[1];
     t.parser = parser[1];
     t.monitor = monitor[1];
-    return client_new(t.loop, opener[0], parser[0], monitor[0], &t.client);
+    return client_new(t.loop, (int[]){opener[0], parser[0], -1, -1}, monitor[0], &t.client);
 }
 
 static int tear_down(void **state _unused_)

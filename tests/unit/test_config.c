@@ -95,6 +95,26 @@ static void processes_may_not_share_a_user(void **state _unused_)
     assert_int_equal(config_check(&c, &e), 0);
     assert_int_equal(read_text("parser-uid = 65521\n", 19), 0);
     assert_true(config_check(&c, &e) < 0);
+    assert_int_equal(read_text("parser-uid = 65530\nattacher-uid = 65530\n", 39), 0);
+    assert_true(config_check(&c, &(struct err){0}) < 0);
+}
+
+static void stacks_are_walked_by_tables_unless_it_says_no(void **state _unused_)
+{
+    assert_true(c.unwind_tables);
+    assert_int_equal(read_text("unwind-tables = no\n", 19), 0);
+    assert_false(c.unwind_tables);
+}
+
+static void jvms_are_left_alone_unless_it_says_yes(void **state _unused_)
+{
+    assert_false(c.java);
+    assert_true(read_text("java = maybe\n", 13) < 0);
+    assert_non_null(strstr(e.message, "neither yes nor no"));
+    assert_int_equal(read_text("java = yes\n", 11), 0);
+    assert_true(c.java);
+    assert_int_equal(read_text("java = no\n", 10), 0);
+    assert_false(c.java);
 }
 
 static void a_socket_path_must_fit_its_address(void **state _unused_)
@@ -117,8 +137,12 @@ static void a_socket_path_must_fit_its_address(void **state _unused_)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(all_keys_of_a_good_file_are_taken),  TEST(a_wrong_line_is_refused_with_its_number),
-        TEST(a_missing_file_is_an_error),         TEST(processes_may_not_share_a_user),
+        TEST(all_keys_of_a_good_file_are_taken),
+        TEST(a_wrong_line_is_refused_with_its_number),
+        TEST(a_missing_file_is_an_error),
+        TEST(processes_may_not_share_a_user),
+        TEST(stacks_are_walked_by_tables_unless_it_says_no),
+        TEST(jvms_are_left_alone_unless_it_says_yes),
         TEST(a_socket_path_must_fit_its_address),
     };
 

@@ -11,7 +11,7 @@ static void assert_name(const char *mangled, enum demangle_language language, co
     char text[DEMANGLE_RESULT_MAX + 1];
     size_t size = 0;
 
-    assert_int_equal(demangle_name(mangled, text, &size), language);
+    assert_int_equal(demangle_name(mangled, false, text, &size), language);
     if (language == DEMANGLE_PLAIN)
         return;
     assert_string_equal(text, name);
@@ -116,7 +116,7 @@ static char *streamed(const char *names, size_t size, size_t *ret_size)
     _cleanup_close_ int in_fd = memfd_of(names, size);
     _cleanup_close_ int out_fd = memfd_empty();
 
-    assert_int_equal(demangle_stream(in_fd, out_fd), 0);
+    assert_int_equal(demangle_stream(in_fd, out_fd, false), 0);
     return contents(out_fd, ret_size);
 }
 
@@ -134,6 +134,19 @@ static void names_come_back_in_order_each_with_its_language(void **state)
     free(got);
     got = streamed("", 0, &size);
     assert_int_equal(size, 0);
+}
+
+static void what_follows_the_names_of_stubs_and_resolvers_stays_behind_them(void **state)
+{
+    static const char names[] = "_Z3addii@plt\0puts@plt\0@plt\0_ZN1a1bEv@ifunc";
+    static const char expected[] = "+add@plt\0cputs@plt\0c@plt\0+a::b@ifunc";
+    _cleanup_free_ char *got = NULL;
+    size_t size;
+
+    (void)state;
+    got = streamed(names, sizeof(names), &size);
+    assert_int_equal(size, sizeof(expected));
+    assert_memory_equal(got, expected, size);
 }
 
 static void a_name_beyond_the_bound_passes_untouched(void **state)
@@ -170,7 +183,7 @@ static void names_without_a_nul_at_the_end_are_malformed(void **state)
     _cleanup_close_ int out_fd = memfd_empty();
 
     (void)state;
-    assert_int_equal(demangle_stream(in_fd, out_fd), -EBADMSG);
+    assert_int_equal(demangle_stream(in_fd, out_fd, false), -EBADMSG);
 }
 
 int main(void)
@@ -182,6 +195,7 @@ int main(void)
         cmocka_unit_test(a_name_that_explodes_stays_as_it_is),
         cmocka_unit_test(a_name_that_nests_deeply_does_not_exhaust_the_stack),
         cmocka_unit_test(names_come_back_in_order_each_with_its_language),
+        cmocka_unit_test(what_follows_the_names_of_stubs_and_resolvers_stays_behind_them),
         cmocka_unit_test(a_name_beyond_the_bound_passes_untouched),
         cmocka_unit_test(names_without_a_nul_at_the_end_are_malformed),
     };

@@ -135,7 +135,7 @@ static void a_table_is_cut_at_its_bound_and_ends_in_a_gap(void **state)
 
 struct lie {
     struct unwindtab_header header;
-    struct symtab_segment segment;
+    struct segment segment;
     struct unwind_row rows[2];
 };
 

@@ -70,6 +70,36 @@ static void among_aliases_the_exported_and_plain_name_is_shown(void **state)
     assert_true(names_at(&c, 0x1304, ""));
 }
 
+static void a_resolver_is_no_implementation_and_its_own_name_comes_first(void **state)
+{
+    struct crafted c;
+
+    (void)state;
+    craft(&c);
+    craft_symbol(&c, "memcpy", 0x1100, 0x40, STB_GLOBAL, STT_GNU_IFUNC);
+    craft_symbol(&c, "bcopy", 0x1100, 0x40, STB_WEAK, STT_GNU_IFUNC);
+    craft_symbol(&c, "strlen", 0x1200, 0x40, STB_GLOBAL, STT_GNU_IFUNC);
+    craft_symbol(&c, "__strlen_ifunc", 0x1200, 0x40, STB_LOCAL, STT_FUNC);
+    assert_true(names_at(&c, 0x1100, "memcpy@ifunc"));
+    assert_true(names_at(&c, 0x1200, "__strlen_ifunc"));
+}
+
+static void of_equal_aliases_the_shorter_name_is_shown_in_any_order(void **state)
+{
+    static const char *const names[] = {"copy.localalias", "copy", "copy.part.0"};
+
+    (void)state;
+    for (size_t first = 0; first < ARRAY_SIZE(names); first++) {
+        struct crafted c;
+
+        craft(&c);
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+            craft_symbol(&c, names[(first + i) % ARRAY_SIZE(names)], 0x1100, 0x40, STB_LOCAL,
+                         STT_FUNC);
+        assert_true(names_at(&c, 0x1100, "copy"));
+    }
+}
+
 static void a_function_without_size_reaches_to_the_next_symbol_or_its_sections_end(void **state)
 {
     struct crafted c;
@@ -219,6 +249,8 @@ int main(void)
         cmocka_unit_test(a_file_tells_its_functions_build_id_debuglink_and_segments),
         cmocka_unit_test(every_class_and_byte_order_reads_the_same),
         cmocka_unit_test(among_aliases_the_exported_and_plain_name_is_shown),
+        cmocka_unit_test(a_resolver_is_no_implementation_and_its_own_name_comes_first),
+        cmocka_unit_test(of_equal_aliases_the_shorter_name_is_shown_in_any_order),
         cmocka_unit_test(a_function_without_size_reaches_to_the_next_symbol_or_its_sections_end),
         cmocka_unit_test(a_dynamic_symbol_without_size_names_nothing),
         cmocka_unit_test(what_is_not_code_names_nothing),

@@ -148,8 +148,7 @@ static void this_program_finds_its_own_functions_and_segments(void **state)
     assert_true(h->segment_count > 0);
     for (size_t i = 0; i < h->symbol_count; i++) {
         const struct symtab_symbol *s =
-            (const void *)((const char *)(h + 1) +
-                           h->segment_count * sizeof(struct symtab_segment));
+            (const void *)((const char *)(h + 1) + h->segment_count * sizeof(struct segment));
 
         if (strcmp(name_at(t, s[i].start), "elf_parse") == 0)
             return;

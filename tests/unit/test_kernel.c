@@ -170,16 +170,38 @@ static void lines_of_another_form_are_no_symbols(void **state)
     done(k, fds);
 }
 
-static void bpf_programs_that_may_be_gone_by_now_have_no_name(void **state)
+static void what_comes_and_goes_is_told_apart_from_functions(void **state)
 {
+    struct kernel_symbol s;
     int fds[2];
     struct kernel *k = kernel_of("ffffffff81000000 T core\n"
-                                 "ffffffffc0000000 t bpf_prog_1\t[bpf]\n",
+                                 "ffffffffc0000000 t bpf_prog_1\t[bpf]\n"
+                                 "ffffffffc0000100 t bpf_prog_2\t[bpf]\n"
+                                 "ffffffffc0001000 t ftrace_trampoline\t[__builtin__ftrace]\n",
                                  NULL, fds);
 
     (void)state;
     assert_string_equal(name_of(k, 0xffffffffc0000001), "");
     assert_string_equal(name_of(k, BASE), "core");
+    assert_false(kernel_find_passing(k, BASE, &s));
+    assert_true(kernel_find_passing(k, 0xffffffffc00000ff, &s));
+    assert_string_equal(s.name, "bpf_prog_1");
+    assert_string_equal(s.module, "[bpf]");
+    assert_int_equal(s.start, 0xffffffffc0000000);
+    assert_int_equal(s.size, 0x100);
+    assert_true(kernel_find_passing(k, 0xffffffffc0000100, &s));
+    assert_string_equal(s.name, "bpf_prog_2");
+    assert_true(kernel_find_passing(k, 0xffffffffc0001234, &s));
+    assert_string_equal(s.name, "ftrace_trampoline");
+    assert_int_equal(s.size, KERNEL_SYMBOL_MAX);
+
+    rewrite(fds[0], "ffffffff81000000 T core\nffffffffc0000000 t bpf_prog_3\t[bpf]\n");
+    assert_int_equal(kernel_refresh(k), 0);
+    assert_true(kernel_find_passing(k, 0xffffffffc0000001, &s));
+    assert_string_equal(s.name, "bpf_prog_1"); /* no module said anything */
+    assert_int_equal(kernel_read(k), 0);
+    assert_true(kernel_find_passing(k, 0xffffffffc0000001, &s));
+    assert_string_equal(s.name, "bpf_prog_3");
     done(k, fds);
 }
 
@@ -226,7 +248,7 @@ int main(void)
         cmocka_unit_test(addresses_that_the_kernel_hides_give_no_symbols),
         cmocka_unit_test(zero_addresses_among_others_are_skipped),
         cmocka_unit_test(lines_of_another_form_are_no_symbols),
-        cmocka_unit_test(bpf_programs_that_may_be_gone_by_now_have_no_name),
+        cmocka_unit_test(what_comes_and_goes_is_told_apart_from_functions),
         cmocka_unit_test(symbols_are_read_again_when_a_module_came_or_went_and_only_then),
         cmocka_unit_test(without_a_file_there_are_no_symbols_and_no_error),
     };

@@ -59,7 +59,7 @@ static void the_order_of_lines_is_checked(void **state _unused_)
 static void ids_and_values_out_of_range_are_refused(void **state _unused_)
 {
     REFUSED("count up", STARTED, "{'type':'frame','id':1,'name':'x','kind':'user'}");
-    REFUSED("kind", STARTED, "{'type':'frame','id':0,'name':'x','kind':'y'}");
+    REFUSED("kind", STARTED, "{'type':'frame','id':0,'name':'x'}");
     REFUSED("name", STARTED, "{'type':'frame','id':0,'kind':'user'}");
     REFUSED("did not come before", STARTED, FRAME0, "{'type':'stack','frames':[1],'value':1}");
     REFUSED("did not come before", STARTED, FRAME0, "{'type':'stack','frames':[-1],'value':1}");
@@ -169,6 +169,38 @@ static void title_and_subtitle_say_what_was_captured(void **state _unused_)
     assert_string_equal(subtitle, "container web1 · host h1 · 1.0 s at 100 Hz · 0 samples, 2 lost");
 }
 
+static int refuse_rows(void *data, const struct model *m _unused_, struct json_object *row)
+{
+    const char *comm = json_string(row, "comm");
+
+    ++*(unsigned *)data;
+    return comm && strcmp(comm, "bad") == 0 ? -EIO : comm != NULL;
+}
+
+static void sums_and_events_are_rows_that_a_taker_may_take(void **state _unused_)
+{
+    static const char *const rows[] = {"{'type':'aggregate','record':'tcp','comm':'a'}",
+                                       "{'type':'event','record':'tcp-event'}",
+                                       "{'type':'record','record':'tcp-peer'}",
+                                       "{'type':'histogram','histogram':'tcp','state':'rtt'}"};
+    _cleanup_(model_freep) struct model *m = NULL;
+    unsigned asked = 0;
+    struct err e = {0};
+
+    assert_int_equal(model_new(&m, false), 0);
+    model_set_taker(m, refuse_rows, &asked);
+    assert_true(add_line(m, rows[0], &e) < 0); /* nothing has started */
+    assert_int_equal(add_line(m, STARTED, &e), 0);
+    assert_true(model_is_empty(m));
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        assert_int_equal(add_line(m, rows[i], &e), 0);
+    assert_int_equal(asked, 3);
+    assert_int_equal(m->rows, 3);
+    assert_int_equal(json_object_array_length(m->records), 3); /* all but the one that was taken */
+    assert_false(model_is_empty(m));
+    assert_int_equal(add_line(m, "{'type':'event','comm':'bad'}", &e), -EIO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +215,7 @@ int main(void)
         cmocka_unit_test(a_folded_line_that_is_none_is_named),
         cmocka_unit_test(a_stack_deeper_than_allowed_is_refused),
         cmocka_unit_test(title_and_subtitle_say_what_was_captured),
+        cmocka_unit_test(sums_and_events_are_rows_that_a_taker_may_take),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,12 +55,29 @@ static void suffixes_say_the_format(void **state _unused_)
     struct err e = {0};
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-        assert_string_equal(output_format(NULL, cases[i][0], &e)->name, cases[i][1]);
-    assert_string_equal(output_format("svg", "x.dat", &e)->name, "svg");
+        assert_string_equal(output_format(NULL, cases[i][0], false, &e)->name, cases[i][1]);
+    assert_string_equal(output_format("svg", "x.dat", false, &e)->name, "svg");
     assert_int_equal(e.code, ERR_NONE);
-    assert_null(output_format(NULL, "x.html", &e));
+    assert_null(output_format(NULL, "x.html", false, &e));
     assert_int_equal(e.code, ERR_USAGE);
     assert_non_null(strstr(e.remedy, ".pb.gz"));
+}
+
+static void rows_have_formats_of_their_own(void **state _unused_)
+{
+    static const char *const cases[][2] = {
+        {"x.svg", "svg"}, {"x.json", "json"}, {"x.txt", "table"}, {"x.tsv", "rows"}};
+    struct err e = {0};
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        assert_string_equal(output_format(NULL, cases[i][0], true, &e)->name, cases[i][1]);
+    assert_ptr_equal(output_format("svg", NULL, true, &e)->render, render_heatmap);
+    assert_ptr_equal(output_format("svg", NULL, false, &e)->render, render_svg);
+    assert_int_equal(e.code, ERR_NONE);
+    assert_null(output_format("folded", NULL, true, &e));
+    assert_int_equal(e.code, ERR_USAGE);
+    assert_null(output_format(NULL, "x.pb.gz", true, &e));
+    assert_null(output_format("rows", NULL, false, &e));
 }
 
 static void a_file_appears_when_it_is_whole(void **state _unused_)
@@ -166,6 +183,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(suffixes_say_the_format),
+        cmocka_unit_test(rows_have_formats_of_their_own),
         cmocka_unit_test_setup_teardown(a_file_appears_when_it_is_whole, make_directory,
                                         remove_directory),
         cmocka_unit_test_setup_teardown(an_old_file_stays_until_the_new_one_is_whole,

@@ -4,12 +4,14 @@
 
 #include <sys/resource.h>
 
+static const struct wire_parse_perfmap whole = {.size = UINT64_MAX};
+
 static struct symtab *parsed_fd(int fd)
 {
     _cleanup_(symtab_builder_freep) struct symtab_builder *b = NULL;
 
     assert_int_equal(symtab_builder_new(&b), 0);
-    assert_int_equal(perfmap_parse(fd, b), 0);
+    assert_int_equal(perfmap_parse(fd, &whole, b), 0);
     return built(b);
 }
 
@@ -210,6 +212,58 @@ static void beyond_its_bounds_a_map_loses_its_oldest_lines(void **state)
     assert_string_equal(name_at(t, 0x700), "newest");
 }
 
+/* The table of what is new since an earlier one, of a map that now has this text. */
+static struct symtab *parsed_since(const struct symtab *before, const char *text, uint64_t size)
+{
+    const struct wire_parse_perfmap from = {symtab_header(before)->read_until,
+                                            symtab_header(before)->fingerprint, size};
+    _cleanup_(symtab_builder_freep) struct symtab_builder *b = NULL;
+    _cleanup_close_ int fd = memfd_of(text, strlen(text));
+
+    assert_int_equal(symtab_builder_new(&b), 0);
+    assert_int_equal(perfmap_parse(fd, &from, b), 0);
+    return built(b);
+}
+
+static void of_a_map_that_grew_only_the_new_lines_are_read(void **state)
+{
+    _cleanup_(symtab_freep) struct symtab *first = parsed("1000 10 old\n2000 10 begu");
+    _cleanup_(symtab_freep) struct symtab *t = NULL;
+
+    (void)state;
+    assert_int_equal(symtab_header(first)->flags, SYMTAB_UNFINISHED);
+    assert_int_equal(symtab_header(first)->read_until, 12);
+    t = parsed_since(first, "1000 10 old\n2000 10 begun\n3000 10 c\n", UINT64_MAX);
+    assert_int_equal(symtab_header(t)->flags, 0);
+    assert_int_equal(symtab_header(t)->symbol_count, 2);
+    assert_string_equal(name_at(t, 0x2000), "begun");
+    symtab_free(t);
+    t = parsed_since(first, "1000 10 old\n", UINT64_MAX);
+    assert_int_equal(symtab_header(t)->symbol_count, 0);
+    assert_int_equal(symtab_header(t)->read_until, 12);
+    symtab_free(t);
+
+    /* Lines that came after the file was looked at have a later date. */
+    t = parsed_since(first, "1000 10 old\n2000 10 begun\n3000 10 c\n", 26);
+    assert_int_equal(symtab_header(t)->symbol_count, 1);
+    assert_int_equal(symtab_header(t)->read_until, 26);
+}
+
+static void a_map_that_was_written_anew_is_read_as_a_whole(void **state)
+{
+    static const char *const texts[] = {"1000 10 new\n2000 10 begun\n", "9 9 x\n", ""};
+    _cleanup_(symtab_freep) struct symtab *first = parsed("1000 10 old\n2000 10 begu");
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        _cleanup_(symtab_freep) struct symtab *t = parsed_since(first, texts[i], UINT64_MAX);
+
+        assert_int_equal(symtab_header(t)->flags, SYMTAB_REWRITTEN);
+        assert_int_equal(symtab_header(t)->read_until, strlen(texts[i]));
+        assert_string_equal(name_at(t, 0x1000), i == 0 ? "new" : "");
+    }
+}
+
 static void any_bytes_at_all_make_a_table(void **state)
 {
     static const char alphabet[] = "0123456789abcdef xX\n\n\t\0\377fn;";
@@ -238,6 +292,8 @@ int main(void)
         cmocka_unit_test(lines_are_read_across_chunks),
         cmocka_unit_test(a_line_of_200_megabytes_keeps_memory_flat),
         cmocka_unit_test(beyond_its_bounds_a_map_loses_its_oldest_lines),
+        cmocka_unit_test(of_a_map_that_grew_only_the_new_lines_are_read),
+        cmocka_unit_test(a_map_that_was_written_anew_is_read_as_a_whole),
         cmocka_unit_test(any_bytes_at_all_make_a_table),
     };
 

@@ -14,14 +14,22 @@
 
 static struct {
     uint64_t hash; /* 0: not there */
-    struct event_stack stack;
+    uint32_t depth;
+    uint64_t ip[2];
 } stacks[STACKS];
+
+unsigned probe_wakers(const struct probe *p _unused_, uint64_t key _unused_,
+                      struct event_waker ret[EVENT_CHAIN_MAX] _unused_)
+{
+    return 0;
+}
 
 bool probe_stack(const struct probe *p _unused_, uint64_t key, struct event_stack *ret)
 {
     for (size_t i = 0; i < STACKS; i++)
         if (stacks[i].hash == key) {
-            *ret = stacks[i].stack;
+            *ret = (struct event_stack){.depth = stacks[i].depth};
+            memcpy(ret->ip, stacks[i].ip, sizeof(stacks[i].ip));
             return true;
         }
     return false;
@@ -32,7 +40,9 @@ static void set_stack(uint64_t hash, uint64_t leaf, uint64_t caller)
     for (size_t i = 0; i < STACKS; i++)
         if (!stacks[i].hash || stacks[i].hash == hash) {
             stacks[i].hash = hash;
-            stacks[i].stack = (struct event_stack){.depth = caller ? 2 : 1, .ip = {leaf, caller}};
+            stacks[i].depth = caller ? 2 : 1;
+            stacks[i].ip[0] = leaf;
+            stacks[i].ip[1] = caller;
             return;
         }
     fail();
@@ -49,6 +59,7 @@ static void begin(const struct profile_setup *how)
 {
     struct profile_setup setup = *how;
 
+    setup.stack_max = 127;
     assert_int_equal(resolver_new(NULL, -1, -1, 1 << 20, &resolver), 0);
     assert_int_equal(scene_new(resolver, 0, false, &scene), 0);
     setup.scene = scene;
@@ -137,7 +148,8 @@ static const struct profile_stack *only_stack(void)
 /* Writes the report and checks that taken = shown + lost, cause by cause. Returns lost[cause]. */
 static uint64_t balance(struct event_counters counters, const char *cause)
 {
-    struct quality_setup setup = {.counters = counters, .remarks = {"a \"remark\""}};
+    const struct remarks remarks = {.items = {(char[]){"a \"remark\""}}, .count = 1};
+    struct quality_setup setup = {.counters = counters, .remarks = &remarks};
     _cleanup_(quality_freep) struct quality *q = NULL;
     _cleanup_json_ struct json_object *o = NULL;
     _cleanup_buf_ struct buf line = {0};
@@ -266,6 +278,33 @@ static void stacks_merge_by_their_functions_and_apart_by_what_was_asked(void **s
     }
 }
 
+static void a_walk_that_leaves_what_is_mapped_ends_where_it_was_lost(void **state)
+{
+    const struct profile_stack *s;
+
+    (void)state;
+    set_stack(9, 0x11010, 0x90000); /* nothing is mapped at its caller */
+    begin(&(struct profile_setup){.memory_max = MEMORY});
+    row(100, 9, 3, 10, 20);
+    tick();
+    finish();
+    s = only_stack();
+    assert_int_equal(s->frame_count, 1);
+    assert_string_equal(scene_frame_by_id(scene, s->frames[0])->name, "inner");
+    assert_int_equal(s->shape, SHAPE_BROKEN);
+    tear_down(state);
+
+    set_up(state);
+    set_stack(10, 0x90000, 0);
+    begin(&(struct profile_setup){.memory_max = MEMORY});
+    row(100, 10, 3, 10, 20);
+    tick();
+    finish();
+    s = only_stack();
+    assert_int_equal(s->frame_count, 1);
+    assert_string_equal(scene_frame_by_id(scene, s->frames[0])->name, "[unknown]");
+}
+
 static void a_sample_without_frames_is_shown_too(void **state)
 {
     (void)state;
@@ -329,6 +368,7 @@ int main(void)
         TEST(located_rows_give_their_memory_back_when_the_kernel_forgets),
         TEST(rows_wait_for_their_process_and_are_located_at_last),
         TEST(stacks_merge_by_their_functions_and_apart_by_what_was_asked),
+        TEST(a_walk_that_leaves_what_is_mapped_ends_where_it_was_lost),
         TEST(a_sample_without_frames_is_shown_too),
         TEST(a_stack_that_is_gone_is_lost_as_such),
         TEST(beyond_the_memory_samples_are_lost_as_memory_and_the_sum_still_fits),

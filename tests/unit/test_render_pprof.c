@@ -135,6 +135,61 @@ static void values_add_up_and_become_time_at_a_frequency(void **state _unused_)
     free(data);
 }
 
+/* Function ids of the lines of the location with this number, in their order. */
+static unsigned lines_of_location(const unsigned char *data, size_t size, uint64_t id,
+                                  uint64_t functions[8])
+{
+    const unsigned char *p = data;
+    struct field location, f, line;
+    unsigned count = 0;
+
+    while (next_field(&p, data + size, &location)) {
+        const unsigned char *q = location.data;
+        bool mine = false;
+
+        while (location.number == 4 && next_field(&q, location.data + location.size, &f)) {
+            const unsigned char *l = f.data;
+
+            mine |= f.number == 1 && f.value == id;
+            if (mine && f.number == 4 && next_field(&l, f.data + f.size, &line) && count < 8)
+                functions[count++] = line.value;
+        }
+    }
+    return count;
+}
+
+static void inlined_frames_are_lines_of_the_location_that_they_stand_in(void **state _unused_)
+{
+    const char *const inlined[] = {
+        STARTED,
+        "{'type':'frame','id':0,'name':'main','kind':'user','named':true,'file':'/a'}",
+        "{'type':'frame','id':1,'name':'middle','kind':'inlined','named':true,'file':'/a'}",
+        "{'type':'frame','id':2,'name':'inner','kind':'inlined','named':true,'file':'/a'}",
+        "{'type':'stack','frames':[0,1,2],'value':3,'comm':'c'}",
+        "{'type':'stack','frames':[0,0,1,2],'value':4,'comm':'c'}",
+        "{'type':'stack','frames':[0,1],'value':5,'comm':'c'}",
+        END,
+        NULL};
+    _cleanup_(model_freep) struct model *m = model_of_lines(true, inlined);
+    size_t size;
+    unsigned char *data = profile_of(m, &size);
+    uint64_t functions[8], seen = 0;
+
+    assert_int_equal(count_fields(data, size, 5), 3);
+    assert_int_equal(count_fields(data, size, 4), 3); /* main; middle in it; inner in both */
+    for (uint64_t id = 1; id <= 3; id++) {
+        unsigned count = lines_of_location(data, size, id, functions);
+
+        assert_in_range(count, 1, 3);
+        seen |= 1u << count;
+        assert_int_equal(functions[count - 1], 1); /* main is the last line of each */
+        if (count == 3)
+            assert_int_equal(functions[0], 3); /* the innermost is the first */
+    }
+    assert_int_equal(seen, 1 << 1 | 1 << 2 | 1 << 3);
+    free(data);
+}
+
 static void each_file_is_a_mapping_with_its_build_id(void **state _unused_)
 {
     _cleanup_(model_freep) struct model *m = model_of_lines(true, lines);
@@ -177,13 +232,33 @@ static void samples_that_are_not_time_have_one_value(void **state _unused_)
     free(data);
 }
 
+static void waits_are_microseconds_under_the_name_of_their_view(void **state _unused_)
+{
+    const char *const waits[] = {
+        "{'type':'started','porthole':1,'view':'offcpu','unit':'microseconds'}",
+        "{'type':'frame','id':0,'name':'main','kind':'user','named':true}",
+        "{'type':'stack','frames':[0],'value':1500000,'comm':'a'}", END, NULL};
+    _cleanup_(model_freep) struct model *m = model_of_lines(true, waits);
+    size_t size;
+    unsigned char *data = profile_of(m, &size);
+
+    assert_true(has_string(data, size, "offcpu"));
+    assert_true(has_string(data, size, "microseconds"));
+    assert_false(has_string(data, size, "samples"));
+    assert_false(has_string(data, size, "count"));
+    assert_int_equal(count_fields(data, size, 1), 1);
+    free(data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_add_up_and_become_time_at_a_frequency),
+        cmocka_unit_test(inlined_frames_are_lines_of_the_location_that_they_stand_in),
         cmocka_unit_test(each_file_is_a_mapping_with_its_build_id),
         cmocka_unit_test(labels_name_container_process_and_thread),
         cmocka_unit_test(samples_that_are_not_time_have_one_value),
+        cmocka_unit_test(waits_are_microseconds_under_the_name_of_their_view),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

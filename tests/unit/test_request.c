@@ -74,7 +74,8 @@ static void a_plain_capture_gets_the_defaults(void **state)
     assert_int_equal(r.duration_ms, PROTO_DURATION_MS_DEFAULT);
     assert_int_equal(r.frequency, PROTO_FREQUENCY_DEFAULT);
     assert_int_equal(r.period, 0);
-    assert_false(r.per_process || r.per_thread || r.addresses);
+    assert_int_equal(r.max_stack, PROTO_STACK_DEFAULT);
+    assert_false(r.per_process || r.per_thread || r.addresses || r.inlines);
     request_free(&r);
     assert_null(r.target);
 }
@@ -90,6 +91,7 @@ static void numbers_are_taken_within_their_bounds_and_refused_beyond(void **stat
         {"frequency", 1, PROTO_FREQUENCY_MAX, ""},
         {"period", 1, PROTO_PERIOD_MAX, ",\"event\":\"page-faults\""},
         {"pid", 1, INT32_MAX, ""},
+        {"max_stack", 1, PROTO_STACK_MAX, ""},
     };
     static const char *const wrong[] = {"-1",
                                         "1.0",
@@ -125,7 +127,7 @@ static void numbers_are_taken_within_their_bounds_and_refused_beyond(void **stat
 
 static void flags_are_true_or_false_and_nothing_else(void **state)
 {
-    static const char *const flags[] = {"per_process", "per_thread", "addresses"};
+    static const char *const flags[] = {"per_process", "per_thread", "addresses", "inline"};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
@@ -137,6 +139,7 @@ static void flags_are_true_or_false_and_nothing_else(void **state)
         assert_int_equal(r.per_process, i == 0);
         assert_int_equal(r.per_thread, i == 1);
         assert_int_equal(r.addresses, i == 2);
+        assert_int_equal(r.inlines, i == 3);
         request_free(&r);
         snprintf(member, sizeof(member), "\"%s\":1", flags[i]);
         refuse_member(member, flags[i]);
@@ -193,20 +196,13 @@ static void unknown_words_are_refused_by_name(void **state)
     refuse_member("\"event\":\"\"", "event");
 }
 
-static void another_version_of_the_protocol_is_refused(void **state)
-{
-    (void)state;
-    refuse("{\"porthole\":2,\"op\":\"list\"}", "version");
-    refuse("{\"porthole\":\"1\",\"op\":\"list\"}", "version");
-    refuse("{\"op\":\"list\"}", "version");
-}
-
 static void unknown_fields_are_ignored_and_every_op_is_known(void **state)
 {
     struct request r = accept("{\"porthole\":1,\"op\":\"list\",\"colour\":{\"a\":[1,{}]}}");
 
     (void)state;
     assert_int_equal(r.op, REQUEST_LIST);
+    request_free(&r);
     r = accept("{\"porthole\":1,\"op\":\"status\"}");
     assert_int_equal(r.op, REQUEST_STATUS);
     r = accept("{\"op\":\"stop\"}");
@@ -294,15 +290,50 @@ static void ten_thousand_levels_are_refused(void **state)
     refuse(b.data, "JSON");
 }
 
+static void fields_that_nobody_knows_are_told(void **state _unused_)
+{
+    struct request r = accept_member("\"colour\":\"red\",\"pid\":1,\"shape\":null,\"q\\\"\":[1]");
+
+    assert_string_equal(r.ignored.data, "\"colour\",\"shape\",\"q\\\"\"");
+    request_free(&r);
+    r = accept_member("\"per_thread\":true,\"inline\":false,\"duration_ms\":5,\"frequency\":9");
+    assert_int_equal(r.ignored.size, 0);
+    request_free(&r);
+    r = accept("{\"porthole\":1,\"op\":\"capture\",\"view\":\"block\",\"target\":\"x\","
+               "\"stacks\":true,\"weight\":\"bytes\"}");
+    assert_int_equal(r.ignored.size, 0);
+    request_free(&r);
+    r = accept("{\"porthole\":1,\"op\":\"capture\",\"view\":\"offcpu\",\"target\":\"x\","
+               "\"state\":\"all\",\"thread\":\"x\",\"min_us\":1,\"max_us\":2,\"max_overhead\":3}");
+    assert_int_equal(r.ignored.size, 0);
+    request_free(&r);
+}
+
+static void other_versions_are_refused_with_who_is_older(void **state _unused_)
+{
+    struct request r;
+    struct err e;
+
+    assert_true(parse("{\"porthole\":2,\"op\":\"list\"}", &r, &e) < 0);
+    assert_int_equal(e.code, ERR_VERSION);
+    assert_non_null(strstr(e.remedy, "upgrade portholed"));
+    assert_true(parse("{\"porthole\":0,\"op\":\"list\"}", &r, &e) < 0);
+    assert_int_equal(e.code, ERR_VERSION);
+    assert_non_null(strstr(e.remedy, "upgrade porthole,"));
+    refuse("{\"op\":\"list\"}", "version of the protocol");
+    refuse("{\"porthole\":\"1\",\"op\":\"list\"}", "version of the protocol");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fields_that_nobody_knows_are_told),
+        cmocka_unit_test(other_versions_are_refused_with_who_is_older),
         cmocka_unit_test(a_plain_capture_gets_the_defaults),
         cmocka_unit_test(numbers_are_taken_within_their_bounds_and_refused_beyond),
         cmocka_unit_test(flags_are_true_or_false_and_nothing_else),
         cmocka_unit_test(a_target_is_a_bounded_string_without_zero_bytes),
         cmocka_unit_test(unknown_words_are_refused_by_name),
-        cmocka_unit_test(another_version_of_the_protocol_is_refused),
         cmocka_unit_test(unknown_fields_are_ignored_and_every_op_is_known),
         cmocka_unit_test(frequency_and_period_fit_the_event),
         cmocka_unit_test(equal_keys_are_refused_however_they_are_spelled),

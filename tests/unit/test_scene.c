@@ -18,7 +18,7 @@ static void a_process_that_was_there_before_is_named_from_its_snapshot(void **st
     name_all(s);
     expect(s, in, "work", REASON_NONE);
     assert_string_equal(scene_frame(s, in)->file, "/f5");
-    expect(s, gap, "[f5]", REASON_STRIPPED);
+    expect(s, gap, "[f5]", REASON_NO_SYMBOL);
     expect(s, out, "[unknown]", REASON_NO_MAPPING);
     assert_null(scene_frame(s, out)->file);
 }
@@ -191,7 +191,7 @@ static void a_file_that_one_process_refuses_is_opened_through_another(void **sta
 
     (void)state;
     add_file(5, "work");
-    add_process(100, 5)->refuses = true;
+    add_process(100, 5)->refuses = FILE_UNREADABLE;
     add_process(101, 5);
     look_at(s, 100, 10);
     one = locate(s, 100, 0x11010, 10, 20);
@@ -211,7 +211,7 @@ static void a_file_that_nobody_can_open_says_why_and_is_not_asked_for_ever(void 
 
     (void)state;
     add_file(5, "work");
-    add_process(100, 5)->refuses = true;
+    add_process(100, 5)->refuses = FILE_UNREADABLE;
     look_at(s, 100, 10);
     for (int i = 0; i < 50; i++) {
         at = locate(s, 100, 0x11010, 10, 20);
@@ -220,8 +220,65 @@ static void a_file_that_nobody_can_open_says_why_and_is_not_asked_for_ever(void 
     }
     assert_in_range(world.asked[WIRE_OPEN], 2, 6);
     name_all(s);
-    expect(s, at, "[f5]", REASON_FILE);
+    expect(s, at, "[f5]", REASON_FILE_UNREADABLE);
     assert_string_equal(scene_frame(s, at)->detail, file_reason_text(FILE_UNREADABLE));
+}
+
+static void what_keeps_a_file_closed_has_its_own_name_and_remedy(void **state)
+{
+    static const struct {
+        enum file_reason open;
+        enum frame_reason frame;
+    } rows[] = {
+        {FILE_NOT_FOUND, REASON_FILE_GONE},      {FILE_REPLACED, REASON_FILE_GONE},
+        {FILE_GONE, REASON_FILE_GONE},           {FILE_UNREADABLE, REASON_FILE_UNREADABLE},
+        {FILE_NOT_REGULAR, REASON_FILE_REFUSED}, {FILE_PSEUDO, REASON_FILE_REFUSED},
+        {FILE_LEASED, REASON_FILE_REFUSED},      {FILE_TIMEOUT, REASON_TIMEOUT},
+        {FILE_BREAKER, REASON_TIMEOUT},          {FILE_LIMIT, REASON_LIMIT},
+    };
+    uint32_t at = 0;
+
+    (void)state;
+    add_file(5, "work");
+    add_process(100, 5);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        _cleanup_(scene_freep) struct scene *s = scene_of(false);
+
+        world.processes[0].refuses = rows[i].open;
+        look_at(s, 100, 10);
+        for (int k = 0; k < 10; k++) {
+            at = locate(s, 100, 0x11010, 10, 20);
+            scene_advance(s, LATER, 0);
+            answer_all();
+        }
+        name_all(s);
+        expect(s, at, "[f5]", rows[i].frame);
+        assert_string_equal(scene_frame(s, at)->detail, file_reason_text(rows[i].open));
+        assert_true(*frame_reason_remedy(rows[i].frame));
+    }
+}
+
+/* One process maps file after file; another one that comes later still has names. */
+static void a_process_with_thousands_of_files_leaves_room_for_others(void **state)
+{
+    _cleanup_(scene_freep) struct scene *s = scene_with_init();
+    uint32_t own, beyond;
+
+    (void)state;
+    add_file(5, "work");
+    for (uint32_t tgid = 100; tgid < 103; tgid++) {
+        add_process(tgid, 5)->map_count = 0;
+        scene_exec(s, tgid, 5);
+    }
+    for (uint64_t i = 0; i < 2 * 4096; i++)
+        for (uint32_t tgid = 100; tgid < 102; tgid++)
+            map_at(s, tgid, 0x1000000 + i * 0x2000, 1000 + i * 2 + tgid % 2, 10);
+    map_at(s, 102, 0x10000, 5, 11);
+    own = locate(s, 102, 0x11010, 20, 30);
+    beyond = locate(s, 100, 0x1000000 + 4095 * 0x2000, 20, 30);
+    name_all(s);
+    expect(s, own, "work", REASON_NONE);
+    expect(s, beyond, "[unknown]", REASON_LIMIT);
 }
 
 static void parser_failures_are_told_apart(void **state)
@@ -245,7 +302,7 @@ static void parser_failures_are_told_apart(void **state)
         look_at(s, 100, 10);
         at = locate(s, 100, 0x11010, 10, 20);
         name_all(s);
-        expect(s, at, "[f5]", REASON_PARSER);
+        expect(s, at, "[f5]", statuses[i] == WIRE_LOST ? REASON_TIMEOUT : REASON_PARSER);
         details[i] = scene_frame(s, at)->detail;
         for (size_t k = 0; k < i; k++)
             assert_string_not_equal(details[k], details[i]);
@@ -335,6 +392,8 @@ int main(void)
         TEST(a_process_that_is_gone_says_so),
         TEST(a_file_that_one_process_refuses_is_opened_through_another),
         TEST(a_file_that_nobody_can_open_says_why_and_is_not_asked_for_ever),
+        TEST(what_keeps_a_file_closed_has_its_own_name_and_remedy),
+        TEST(a_process_with_thousands_of_files_leaves_room_for_others),
         TEST(parser_failures_are_told_apart),
         TEST(a_lost_parser_is_asked_again_by_the_next_capture_a_crash_is_not),
         TEST(a_second_capture_takes_the_table_from_the_cache),

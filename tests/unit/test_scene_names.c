@@ -2,6 +2,8 @@
 /* Scenes: code made at run time, and names, over a made-up world. */
 #include "tests/unit/scene.h"
 
+#include <errno.h>
+
 static struct scene *jit_scene(void)
 {
     struct scene *s = scene_of(false);
@@ -15,20 +17,134 @@ static struct scene *jit_scene(void)
     return s;
 }
 
-static void of_two_readings_the_last_wins_and_the_first_serves_what_was_dropped(void **state)
+/* The map grows or is written anew before it is looked at again. */
+static void write_map(uint64_t after)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    world.map_mtime_ns = (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec + after;
+    world.map_size++;
+}
+
+/* Locates as a capture does that may wait for a look. */
+static int try_locate(struct scene *s, uint64_t address, uint64_t first, uint64_t last,
+                      uint32_t *ret)
+{
+    struct scene_where w = {
+        .tgid = 100, .ns_tgid = 100, .first_ns = first, .last_ns = last, .may_wait = true};
+
+    return scene_locate_user(s, &w, address, true, ret);
+}
+
+/* Locates after the look that this asks for. */
+static uint32_t locate_settled(struct scene *s, uint64_t address, uint64_t first, uint64_t last)
+{
+    uint32_t at;
+
+    scene_hurry(s);
+    if (try_locate(s, address, first, last, &at) == -EAGAIN)
+        answer_all();
+    assert_int_equal(try_locate(s, address, first, last, &at), 0);
+    return at;
+}
+
+static void a_sample_waits_until_the_map_was_looked_at_after_it(void **state)
 {
     _cleanup_(scene_freep) struct scene *s = jit_scene();
-    uint32_t both, dropped, neither;
+    uint64_t first = now_ns();
+    uint32_t at;
 
     (void)state;
-    both = locate(s, 100, 0x11010, 10, 20);
-    dropped = locate(s, 100, 0x12010, 10, 20);
-    neither = locate(s, 100, 0x13010, 10, 20);
+    assert_int_equal(try_locate(s, 0x11010, first, first + 1, &at), -EAGAIN);
+    answer_all();
+    assert_int_equal(try_locate(s, 0x11010, first, first + 1, &at), 0);
+    assert_int_equal(try_locate(s, 0x11010, first, now_ns() + 1, &at), -EAGAIN);
+    answer_all();
+    assert_int_equal(world.readings, 1); /* nobody wrote to it meanwhile */
+}
+
+static void code_that_was_replaced_has_the_name_that_it_had_when_it_was_sampled(void **state)
+{
+    _cleanup_(scene_freep) struct scene *s = jit_scene();
+    uint64_t start = now_ns(), changed, end;
+    uint32_t before, after, across, untouched;
+
+    (void)state;
+    world.map_last[1] = (struct world_symbol){0x14000, 0x100, "new"};
+    before = locate_settled(s, 0x11010, start, now_ns());
+    changed = now_ns();
+    write_map(0);
+    across = locate_settled(s, 0x11010, start, now_ns());
+    untouched = locate_settled(s, 0x12010, start, now_ns());
+    end = changed + 60 * NS_PER_SEC;
+    after = locate(s, 100, 0x11010, end, end + 1);
+    assert_int_equal(locate_settled(s, 0x11010, start, start + 1), before);
     name_all(s);
     assert_int_equal(world.readings, 2);
-    expect(s, both, "late", REASON_NONE);
+    expect(s, before, "early", REASON_NONE);
+    expect(s, after, "late", REASON_NONE);
+    expect(s, untouched, "dropped", REASON_NONE);
+    assert_int_equal(scene_frame(s, across)->reason, REASON_JIT_MOVED);
+}
+
+static void a_name_that_came_only_later_serves_when_it_is_the_only_one(void **state)
+{
+    _cleanup_(scene_freep) struct scene *s = jit_scene();
+    uint64_t start = now_ns();
+    uint32_t only, none;
+
+    (void)state;
+    world.map_last[1] = (struct world_symbol){0x14000, 0x100, "new"};
+    only = locate_settled(s, 0x14010, start, now_ns());
+    none = locate_settled(s, 0x13010, start, now_ns());
+    write_map(0);
+    name_all(s);
+    expect(s, only, "new", REASON_NONE);
+    assert_int_equal(scene_frame(s, none)->reason, REASON_JIT_NOT_IN_MAP);
+}
+
+static void a_map_made_anew_leaves_only_names_on_which_both_agree(void **state)
+{
+    _cleanup_(scene_freep) struct scene *s = jit_scene();
+    uint64_t start = now_ns();
+    uint32_t differs, dropped, same;
+
+    (void)state;
+    world.map_rewritten = true;
+    world.map_first[2] = world.map_last[2] = (struct world_symbol){0x15000, 0x100, "same"};
+    world.map_last[1] = (struct world_symbol){0x14000, 0x100, "new"};
+    differs = locate_settled(s, 0x11010, start, now_ns());
+    dropped = locate_settled(s, 0x12010, start, now_ns());
+    same = locate_settled(s, 0x15010, start, now_ns());
+    write_map(0);
+    name_all(s);
+    assert_int_equal(scene_frame(s, differs)->reason, REASON_JIT_MOVED);
     expect(s, dropped, "dropped", REASON_NONE);
-    assert_int_equal(scene_frame(s, neither)->reason, REASON_JIT_NOT_IN_MAP);
+    expect(s, same, "same", REASON_NONE);
+}
+
+static void a_name_that_may_be_outdated_is_not_given(void **state)
+{
+    _cleanup_(scene_freep) struct scene *s = jit_scene();
+    uint32_t at, untouched, third;
+
+    (void)state;
+    world.map_last[1] = (struct world_symbol){0x14000, 0x100, "new"};
+    locate_settled(s, 0x11010, 10, 20);
+    /* Nobody looked after these samples: they come at the very end. */
+    at = locate(s, 100, 0x11010, now_ns(), now_ns() + NS_PER_SEC);
+    untouched = locate(s, 100, 0x12010, now_ns(), now_ns() + NS_PER_SEC);
+    write_map(0);
+    name_all(s);
+    assert_int_equal(scene_frame(s, at)->reason, REASON_JIT_MOVED);
+    expect(s, untouched, "dropped", REASON_NONE);
+
+    /* Neither is any, when the look at the end fails. */
+    third = locate(s, 100, 0x12010, now_ns(), now_ns() + 2 * NS_PER_SEC);
+    world.lost = WIRE_TIMEOUT;
+    name_all(s);
+    assert_int_equal(scene_frame(s, third)->reason, REASON_JIT_MOVED);
 }
 
 static void without_a_map_the_reason_is_told(void **state)
@@ -54,14 +170,13 @@ static void memory_that_was_protected_anew_is_still_one_place(void **state)
     map_at(s, 100, 0x8000, 0, 15);
     at = locate(s, 100, 0x11010, 10, 20);
     name_all(s);
-    expect(s, at, "late", REASON_NONE);
+    expect(s, at, "early", REASON_NONE);
 }
 
 static void a_map_written_after_the_program_ended_is_not_believed(void **state)
 {
     for (int exec = 0; exec < 2; exec++) {
         _cleanup_(scene_freep) struct scene *s = NULL;
-        struct timespec now;
         uint32_t at;
 
         if (exec)
@@ -69,8 +184,7 @@ static void a_map_written_after_the_program_ended_is_not_believed(void **state)
         s = jit_scene();
         at = locate(s, 100, 0x11010, 10, 20);
         answer_all();
-        clock_gettime(CLOCK_REALTIME, &now);
-        world.map_mtime_ns = (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
+        write_map(0);
         if (exec)
             scene_exec(s, 100, now_ns() - 1000000);
         else
@@ -202,7 +316,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
-        TEST(of_two_readings_the_last_wins_and_the_first_serves_what_was_dropped),
+        TEST(a_sample_waits_until_the_map_was_looked_at_after_it),
+        TEST(code_that_was_replaced_has_the_name_that_it_had_when_it_was_sampled),
+        TEST(a_name_that_came_only_later_serves_when_it_is_the_only_one),
+        TEST(a_map_made_anew_leaves_only_names_on_which_both_agree),
+        TEST(a_name_that_may_be_outdated_is_not_given),
         TEST(without_a_map_the_reason_is_told),
         TEST(memory_that_was_protected_anew_is_still_one_place),
         TEST(a_map_written_after_the_program_ended_is_not_believed),

@@ -169,7 +169,9 @@ static bool model_better(const struct symtab_entry *a, const struct symtab_entry
         return a->rank > b->rank;
     if (a->start != b->start)
         return a->start > b->start;
-    return a->preference >= b->preference; /* a is the later one */
+    if (a->preference != b->preference)
+        return a->preference > b->preference;
+    return a->preference == 0; /* a is the later one, and its name stands later in the alphabet */
 }
 
 /* Index of the winner, or -1. */
@@ -198,6 +200,7 @@ static void model_fill(struct model *m, struct symtab_builder *b, unsigned *seed
         int error = 0;
         char *to;
 
+        *e = (struct symtab_entry){0};
         e->start = base + (uint64_t)rand_r(seed) % (MODEL_SPAN - 40);
         e->size = 1 + (uint64_t)rand_r(seed) % 40;
         e->rank = (uint32_t)rand_r(seed) % 3;
@@ -233,6 +236,60 @@ static void random_overlaps_resolve_as_the_rules_say_at_every_address(void **sta
                          name_at(t, a), expected);
         }
     }
+}
+
+static void add_entry(struct symtab_builder *b, struct symtab_entry e, const char *name)
+{
+    int error = 0;
+    char *to = symtab_builder_names(b, strlen(name), &e.name, &error);
+
+    assert_non_null(to);
+    memcpy(to, name, strlen(name));
+    assert_int_equal(symtab_builder_add_entry(b, &e), 0);
+}
+
+static void among_names_of_one_preference_the_shorter_and_then_the_alphabet_decides(void **state)
+{
+    static const char *const names[] = {"copy.localalias", "copy", "cony", "longer"};
+    static const char *const others[] = {"one", "ones"};
+    _cleanup_(symtab_freep) struct symtab *t = NULL;
+    struct symtab_builder *b = builder();
+
+    (void)state;
+    for (size_t i = 0; i < 2 * ARRAY_SIZE(names); i++)
+        add_entry(b, (struct symtab_entry){.start = 0x1000, .size = 16, .preference = 1},
+                  names[i < ARRAY_SIZE(names) ? i : 2 * ARRAY_SIZE(names) - 1 - i]);
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) /* no preference: the later one */
+        add_entry(b, (struct symtab_entry){.start = 0x2000, .size = 16}, others[i]);
+    t = built(b);
+    symtab_builder_free(b);
+    assert_string_equal(name_at(t, 0x1001), "cony");
+    assert_string_equal(name_at(t, 0x2001), "ones");
+}
+
+static void a_symbol_says_its_source_and_what_follows_its_name(void **state)
+{
+    _cleanup_(symtab_builder_freep) struct symtab_builder *b = builder();
+    _cleanup_(symtab_freep) struct symtab *t = NULL;
+    const char *name;
+
+    (void)state;
+    add_entry(
+        b,
+        (struct symtab_entry){
+            .start = 0x1000, .size = 16, .suffix = SYMTAB_SUFFIX_PLT, .source = SYMTAB_FROM_PLT},
+        "puts");
+    add_entry(b, (struct symtab_entry){.start = 0x1010, .size = 16, .suffix = SYMTAB_SUFFIX_IFUNC},
+              "memcpy");
+    add_entry(b, (struct symtab_entry){.start = 0x1020, .size = 16, .source = SYMTAB_FROM_DYNSYM},
+              "plain");
+    t = built(b);
+    assert_int_equal(symtab_find(t, 0x1001, &name)->source, SYMTAB_FROM_PLT);
+    assert_string_equal(name, "puts@plt");
+    assert_int_equal(symtab_find(t, 0x1011, &name)->source, SYMTAB_FROM_SYMTAB);
+    assert_string_equal(name, "memcpy@ifunc");
+    assert_int_equal(symtab_find(t, 0x1021, &name)->source, SYMTAB_FROM_DYNSYM);
+    assert_string_equal(name, "plain");
 }
 
 static void many_symbols_in_any_order_are_all_found(void **state)
@@ -306,7 +363,7 @@ static void a_pool_of_names_has_a_bound(void **state)
 
 static void a_file_offset_maps_to_the_address_of_the_segment_that_holds_it(void **state)
 {
-    const struct symtab_segment text = {0x401000, 0x1000, 0x500}, data = {0x602000, 0x1400, 0x800};
+    const struct segment text = {0x401000, 0x1000, 0x500}, data = {0x602000, 0x1400, 0x800};
     _cleanup_(symtab_builder_freep) struct symtab_builder *b = builder();
     _cleanup_(symtab_freep) struct symtab *t = NULL;
     uint64_t vaddr = 0;
@@ -329,7 +386,7 @@ static void a_file_offset_maps_to_the_address_of_the_segment_that_holds_it(void 
 
 struct image {
     struct symtab_header header;
-    struct symtab_segment segments[1];
+    struct segment segments[1];
     struct symtab_symbol symbols[2];
     char strings[8];
 };
@@ -389,7 +446,8 @@ static void a_table_that_lies_is_refused(void **state)
     assert_lie(i.symbols[1].start = 0x100);
     assert_lie(i.symbols[1].start = UINT64_MAX - 3);
     assert_lie(i.symbols[1].name = 8);
-    assert_lie(i.symbols[1].name = UINT32_MAX);
+    assert_lie(i.symbols[1].name = 0xfffffff);
+    assert_lie(i.symbols[1].source = SYMTAB_SOURCE_COUNT);
     assert_lie(i.strings[7] = 'x');
     assert_lie(i.strings[0] = 'x');
     for (size_t size = 0; size < sizeof(sound); size++)
@@ -439,6 +497,8 @@ int main(void)
         cmocka_unit_test(a_symbol_without_size_reaches_to_the_next_one_and_not_past_its_limit),
         cmocka_unit_test(a_truncated_table_does_not_stretch_symbols_without_size),
         cmocka_unit_test(random_overlaps_resolve_as_the_rules_say_at_every_address),
+        cmocka_unit_test(among_names_of_one_preference_the_shorter_and_then_the_alphabet_decides),
+        cmocka_unit_test(a_symbol_says_its_source_and_what_follows_its_name),
         cmocka_unit_test(many_symbols_in_any_order_are_all_found),
         cmocka_unit_test(a_long_name_is_cut),
         cmocka_unit_test(names_that_share_their_ends_cannot_blow_the_table_up),

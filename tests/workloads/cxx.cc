@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Mangled names: a namespace, a template, a class and an operator. Runs until it is killed.
+// Mangled names: a namespace, a template, a class, an operator, a map of strings. Runs until it is
+// killed.
 #include <cstddef>
+#include <map>
+#include <string>
 #include <vector>
 
 namespace shop {
@@ -30,13 +33,24 @@ private:
     std::vector<T> items;
 };
 
+template <typename Map>
+__attribute__((noinline)) unsigned long weigh(const Map &map, const std::string &key)
+{
+    unsigned long sum = 0;
+
+    for (int round = 0; round < 800; round++)
+        sum += map.find(key)->second + map.size();
+    return sum;
+}
+
 } // namespace shop
 
 int main()
 {
     shop::Basket<unsigned long> basket(1000);
+    const std::map<std::string, int> stock = {{"apples", 3}, {"pears", 4}};
     volatile unsigned long sink = 0;
 
     for (;;)
-        sink = sink + basket(10);
+        sink = sink + basket(10) + shop::weigh(stock, "pears");
 }

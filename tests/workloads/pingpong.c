@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two processes that hand one byte to and fro through pipes. Prints round trips per second, each
- * second; ends after the seconds given, or never.
+ * Two processes that hand one byte to and fro through pipes. Prints round trips per second and the
+ * nanoseconds of CPU that both need for half of one, which is a switch if they share a CPU; each
+ * second. Ends after the seconds given, or never.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -10,12 +11,23 @@
 #include <time.h>
 #include <unistd.h>
 
-static double now(void)
+static double clock_now(clockid_t clock)
 {
     struct timespec t;
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static double now(void)
+{
+    return clock_now(CLOCK_MONOTONIC);
+}
+
+/* Of both. */
+static double cpu_time(clockid_t other)
+{
+    return clock_now(CLOCK_PROCESS_CPUTIME_ID) + clock_now(other);
 }
 
 __attribute__((noinline)) static int pong(int in, int out)
@@ -42,24 +54,29 @@ int main(int argc, char **argv)
 {
     int there[2], back[2];
     int seconds = argc > 1 ? atoi(argv[1]) : 0;
+    clockid_t other;
+    pid_t child;
 
     if (pipe(there) < 0 || pipe(back) < 0)
         return 1;
-    switch (fork()) {
-    case -1:
+    child = fork();
+    if (child < 0)
         return 1;
-    case 0:
+    if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         close(there[1]);
         close(back[0]);
         return pong(there[0], back[1]);
     }
+    if (clock_getcpuclockid(child, &other) != 0)
+        return 1;
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (int i = 0; !seconds || i < seconds; i++) {
-        double begin = now();
+        double begin = now(), used = cpu_time(other);
         long rounds = ping(back[0], there[1], begin + 1);
 
-        printf("%.0f\n", (double)rounds / (now() - begin));
+        used = cpu_time(other) - used;
+        printf("%.0f %.0f\n", (double)rounds / (now() - begin), used / (double)rounds / 2 * 1e9);
     }
     return 0;
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The SVG in a real browser: test_svg.py FLAME.svg ICICLE.svg BIG.svg [SCREENSHOT.png].
+"""The SVG in a real browser: test_svg.py FLAME.svg ICICLE.svg BIG.svg WAITS.svg
+HEAT.svg [SCREENSHOT.png].
 
 Prints "ok - …" or "not ok - …: why" for each thing shown. browser.sh makes the files and says what
 is in them.
@@ -18,6 +19,7 @@ OPTIONS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run
 --window-size=1300,900"""
 HOSTILE = "</title><script>window.forged=1</script>]]>&\"'"
 TESTS = []
+WAITS = HEAT = None
 
 
 def test(function):
@@ -63,6 +65,13 @@ class Page:
     def click(self, name):
         rect = self.frame(name).find_element(By.CSS_SELECTOR, "rect")
         ActionChains(self.driver).move_to_element(rect).click().perform()
+
+    def color(self, name):
+        """Of a frame: red, green, blue, and how much of them there is."""
+        style = self.driver.execute_script(
+            "const s = getComputedStyle(arguments[0].querySelector('rect'));"
+            "return [s.fill, s.fillOpacity]", self.frame(name))
+        return [int(n) for n in style[0][4:-1].split(",")] + [float(style[1])]
 
     def keys(self, *keys):
         ActionChains(self.driver).send_keys(*keys).perform()
@@ -253,8 +262,62 @@ def a_file_of_very_many_frames_opens_within_two_seconds(flame, icicle, big):
     assert "left out" in page.text(".left-out")
 
 
+@test
+def what_waited_is_blue_and_what_ran_is_not(flame, icicle, big):
+    page = Page(flame.driver, WAITS)
+    for name in "nap", "schedule":
+        red, _, blue, _ = page.color(name)
+        assert blue > red + 40, "%s is %r" % (name, page.color(name))
+    red, _, blue, _ = page.color("spin")
+    assert red > blue + 40, "spin is %r" % page.color("spin")
+    for word in "waiting", "waiting, kernel", "paler: who woke it":
+        assert word in page.text(".foot"), word
+
+
+@test
+def wakers_are_paler_than_who_waits(flame, icicle, big):
+    page = Page(flame.driver, WAITS)
+    equal(page.color("schedule")[3], 1)
+    equal(page.color("--")[3], 1)
+    assert page.color("wake_up")[3] < 0.7
+    page.keys("/", "wake", Keys.ENTER)
+    equal(page.color("wake_up")[3], 1)  # what matches is as bright as elsewhere
+    page.keys(Keys.ESCAPE)
+
+
+@test
+def times_are_times_under_the_pointer_and_in_searches(flame, icicle, big):
+    page = Page(flame.driver, WAITS)
+    ActionChains(page.driver).move_to_element(
+        page.frame("spin").find_element(By.CSS_SELECTOR, "rect")).perform()
+    equal(page.text(".details"), "spin (1.500 s, 25.00%)")
+    page.keys("/", "nap", Keys.ENTER)
+    equal(page.text(".matched"), "Matched: 75.00% (4.500 s)")
+    page.keys(Keys.ESCAPE)
+    equal(page.text(".title"), "CPU and waiting time of web1")
+
+
+@test
+def cells_of_a_heat_map_lie_within_their_axes(flame, icicle, big):
+    flame.driver.get("file://" + HEAT)
+    panels = flame.driver.execute_script(
+        "return Array.from(document.querySelectorAll('.panel'), p => {"
+        "  const e = p.querySelector('.edge').getBoundingClientRect();"
+        "  const c = Array.from(p.querySelectorAll('.cell'), c => c.getBoundingClientRect());"
+        "  return [c.length, c.filter(b => b.x < e.x - 1 || b.right > e.right + 1 ||"
+        "    b.y < e.y - 1 || b.bottom > e.bottom + 1).length,"
+        "    p.querySelector('.cell title').textContent]; })")
+    equal([p[:2] for p in panels], [[20, 0], [20, 0]])
+    equal(panels[0][2], "1 wait of 8 µs to 12 µs, second 0.0 to 0.1")
+    assert panels[1][2].startswith("1 wait of 65.5 ms to "), panels[1][2]
+    equal(flame.driver.execute_script(
+        "return Array.from(document.querySelectorAll('.heading'), t => t.textContent)"),
+        ["waiting for a CPU", "throttled by the CPU quota"])
+
+
 def main():
-    flame_path, icicle_path, big_path = sys.argv[1:4]
+    global WAITS, HEAT
+    flame_path, icicle_path, big_path, WAITS, HEAT = sys.argv[1:6]
     options = webdriver.ChromeOptions()
     for option in OPTIONS.split():
         options.add_argument(option)
@@ -277,9 +340,9 @@ def main():
                 except Exception as error:  # a failed check must not hide the others
                     print("not ok - %s: %s" % (name, str(error).split("\n")[0]))
                     failed = True
-            if len(sys.argv) > 4:
+            if len(sys.argv) > 6:
                 Page(driver, flame_path)
-                driver.save_screenshot(sys.argv[4])
+                driver.save_screenshot(sys.argv[6])
         finally:
             driver.quit()
     return failed

@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/version.h"
+
+const char porthole_version[] = PORTHOLE_VERSION;

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/*
+ * Requests to disks, from where they begin to where they end: the `block` view.
+ *
+ * A request is taken when it begins, in the context of who asks, and counts once however often it
+ * is issued or in how many parts it is completed. One that is merged into another is that one's
+ * bytes. Latencies end and begin where the device gets the request: queue before, device after.
+ */
+#include "bpf/blockcount.bpf.h"
+#include "bpf/owner.bpf.h"
+#include "bpf/unwind.bpf.h"
+#include "bpf/who.bpf.h"
+
+const volatile __u8 begins_told = 1; /* block_io_start and block_io_done are there: Linux 6.5 */
+
+__u64 merged = 0, requeued = 0, unseen = 0;
+
+/* Requests that are followed: while there are none nothing is looked for, as on most hosts most of
+ * the time. */
+__s64 open_count = 0;
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 1024);
+    __type(key, __u64);
+    __type(value, struct event_block_request);
+} requests SEC(".maps");
+
+/* ---- a request goes to the device ---- */
+
+#define BIOS_MAX 128
+
+/* Adds a bio's bytes to whoever is charged for it. Requests have one owner nearly always. */
+static __always_inline void add_share(struct event_block_request *r,
+                                      const struct event_block_share *share)
+{
+    for (__u32 i = 0; i < EVENT_BLOCK_SHARES; i++) {
+        struct event_block_share *to = &r->share[i];
+
+        if (i >= r->shares) {
+            *to = *share;
+            r->shares = i + 1;
+            return;
+        }
+        if (to->owner == share->owner && to->owner_kind == share->owner_kind) {
+            to->bytes += share->bytes;
+            return;
+        }
+    }
+    r->share[EVENT_BLOCK_SHARES - 1].bytes += share->bytes;
+}
+
+/* What was merged into the request may be others'. */
+static __always_inline void divide(struct request *rq, struct event_block_request *r)
+{
+    struct bio *bio = BPF_CORE_READ(rq, bio);
+    struct event_block_share first = r->share[0];
+    __u32 left = r->bytes;
+
+    r->shares = 0;
+    for (int i = 0; i < BIOS_MAX && bio; i++) {
+        struct event_block_share share = first;
+
+        share.bytes = BPF_CORE_READ(bio, bi_iter.bi_size);
+        if (share.bytes > left)
+            share.bytes = left;
+        left -= share.bytes;
+        own(bio, NULL, &share);
+        add_share(r, &share);
+        bio = BPF_CORE_READ(bio, bi_next);
+    }
+    first.bytes = left;
+    if (left || !r->shares)
+        add_share(r, &first);
+}
+
+static __always_inline struct event_block_request *find(__u64 address)
+{
+    return open_count ? bpf_map_lookup_elem(&requests, &address) : NULL;
+}
+
+static __always_inline int forget(__u64 address)
+{
+    if (bpf_map_delete_elem(&requests, &address) != 0)
+        return 0;
+    __sync_fetch_and_add(&open_count, -1);
+    return 1;
+}
+
+static __always_inline void issue(struct request *rq)
+{
+    struct event_block_request *r = find((__u64)rq);
+
+    if (!r)
+        return;
+    if (!r->issue_ns) {
+        r->bytes = r->share[0].bytes = BPF_CORE_READ(rq, __data_len);
+        r->sector = BPF_CORE_READ(rq, __sector);
+        if (BPF_CORE_READ(rq, bio) != BPF_CORE_READ(rq, biotail))
+            divide(rq, r);
+    }
+    r->issue_ns = bpf_ktime_get_ns();
+}
+/* ---- it ends ---- */
+
+static __always_inline void end(struct request *rq)
+{
+    struct event_block_request *r = find((__u64)rq);
+
+    if (!r)
+        return;
+    count(r, bpf_ktime_get_ns());
+    forget((__u64)rq);
+}
+
+/* ---- a request begins ---- */
+
+static __always_inline __u32 part_of(struct request *rq)
+{
+    unsigned int flags = BPF_CORE_READ(rq, cmd_flags);
+
+    switch (flags & OP_MASK) {
+    case OP_READ:
+        return EVENT_PART_READ;
+    case OP_WRITE:
+        /* What has no data only asks for what was written before to be safe. */
+        return (flags & OP_PREFLUSH) && BPF_CORE_READ(rq, __data_len) == 0 ? EVENT_PART_FLUSH
+                                                                           : EVENT_PART_WRITE;
+    case OP_FLUSH:
+        return EVENT_PART_FLUSH;
+    case OP_DISCARD:
+    case OP_SECURE_ERASE:
+    case OP_WRITE_ZEROES:
+        return EVENT_PART_DISCARD;
+    default:
+        return EVENT_PART_OTHER;
+    }
+}
+
+static __always_inline void name_device(struct request *rq, char name[EVENT_DEVICE_SIZE])
+{
+    struct gendisk *disk;
+
+    if (bpf_core_field_exists(((struct request___old *)0)->rq_disk))
+        disk = BPF_CORE_READ((struct request___old *)rq, rq_disk);
+    else
+        disk = BPF_CORE_READ(rq, q, disk);
+    if (disk)
+        bpf_probe_read_kernel(name, EVENT_DEVICE_SIZE,
+                              (void *)disk + bpf_core_field_offset(struct gendisk, disk_name));
+    name[EVENT_DEVICE_SIZE - 1] = '\0';
+}
+
+/* Where it was asked for; what cannot be stored is empty. */
+static __always_inline void take_stacks(void *ctx, struct event_counters *c,
+                                        struct event_block_request *r)
+{
+    int lost = stack_take(ctx, SKIP_PROGRAM, 0, &r->who.kernel_stack);
+
+    if (!lost && !r->kernel)
+        lost = take_user_stack(ctx, NULL, c, r->start_ns, &r->who.user_stack);
+    lose(lost);
+}
+
+/* Some kernels do not call programs at each end. Where another request begins at its address, one
+ * has ended: it counts, but when that was nobody knows. */
+static __always_inline void end_unseen(__u64 address)
+{
+    struct event_block_request *r = find(address);
+
+    if (!r)
+        return;
+    __sync_fetch_and_add(&unseen, 1);
+    count(r, 0);
+    forget(address);
+}
+
+/* Only stacks need to know which life of a process it was. */
+static __always_inline void fill_asker(struct event_key *key, struct task_struct *task)
+{
+    if (yields == BLOCK_STACKS) {
+        fill_who(key, task);
+        return;
+    }
+    key->tgid = task->tgid;
+    key->ns_tgid = ns_pid_of(BPF_CORE_READ(task, group_leader));
+    key->cgroup_id = bpf_get_current_cgroup_id();
+    copy_comm(key->comm, task);
+}
+
+static __always_inline void begin(void *ctx, struct request *rq)
+{
+    struct task_struct *task = bpf_get_current_task_btf();
+    struct event_counters *c = my_counters();
+    __u64 address = (__u64)rq, now;
+    struct event_block_share share = {};
+    struct event_block_request *r;
+    struct block_scratch *s;
+    int mine = current_is_target();
+    __u32 zero = 0;
+
+    if (!begin_ns || !c)
+        return;
+    c->runs++;
+    end_unseen(address);
+    /* Only what is written, and what threads of the kernel do, can be others' than who asks. */
+    if (!mine && !is_kernel_thread(task) && (BPF_CORE_READ(rq, cmd_flags) & OP_MASK) != OP_WRITE)
+        return;
+    own(BPF_CORE_READ(rq, bio), task, &share);
+    if (!share.charged && !mine)
+        return;
+    s = bpf_map_lookup_elem(&block_scratch, &zero);
+    if (!s)
+        return;
+    now = bpf_ktime_get_ns();
+    r = &s->request;
+    __builtin_memset(r, 0, sizeof(*r));
+    r->start_ns = now;
+    r->sector = BPF_CORE_READ(rq, __sector);
+    r->bytes = share.bytes = BPF_CORE_READ(rq, __data_len);
+    r->shares = 1;
+    r->share[0] = share;
+    r->kernel = is_kernel_thread(task);
+    fill_asker(&r->who, task);
+    r->who.part = part_of(rq);
+    name_device(rq, r->device);
+    if (yields == BLOCK_STACKS)
+        take_stacks(ctx, c, r);
+    if (!c->first_ns)
+        c->first_ns = now;
+    if (bpf_map_update_elem(&requests, &address, r, BPF_ANY) != 0) {
+        c->taken++;
+        lose(1 + EVENT_LOST_OPEN_FULL);
+        return;
+    }
+    __sync_fetch_and_add(&open_count, 1);
+    if (yields != BLOCK_STACKS)
+        c->taken++;
+}
+
+/* ---- hooks ---- */
+
+SEC("tp_btf/block_io_start")
+int on_io_start(unsigned long long *ctx)
+{
+    begin(ctx, (void *)ctx[0]);
+    return 0;
+}
+
+SEC("tp_btf/block_io_done")
+int on_io_done(unsigned long long *ctx)
+{
+    end((void *)ctx[0]);
+    return 0;
+}
+
+/* Before Linux 6.5: a request begins where it is put into a queue or, without one, is issued. */
+SEC("tp_btf/block_rq_insert")
+int on_rq_insert(unsigned long long *ctx)
+{
+    begin(ctx, (void *)ctx[0]);
+    return 0;
+}
+
+SEC("tp_btf/block_rq_issue")
+int on_rq_issue(unsigned long long *ctx)
+{
+    struct request *rq = (void *)ctx[0];
+
+    if (!begins_told && !find((__u64)rq))
+        begin(ctx, rq);
+    issue(rq);
+    return 0;
+}
+
+static __always_inline struct event_block_request *note_error(__u64 address, int error)
+{
+    struct event_block_request *r = find(address);
+
+    if (r && error)
+        r->error = error;
+    return r;
+}
+
+SEC("tp_btf/block_rq_error")
+int on_rq_error(unsigned long long *ctx)
+{
+    note_error(ctx[0], (int)ctx[1]);
+    return 0;
+}
+
+/* Where there is no such hook, or the part that is completed may be all that is left: before Linux
+ * 6.5 that is the end. */
+SEC("tp_btf/block_rq_complete")
+int on_rq_complete(unsigned long long *ctx)
+{
+    struct request *rq = (void *)ctx[0];
+
+    if (!note_error(ctx[0], (int)ctx[1]))
+        return 0;
+    if (!begins_told && (__u32)ctx[2] >= BPF_CORE_READ(rq, __data_len))
+        end(rq);
+    return 0;
+}
+
+SEC("tp_btf/block_rq_requeue")
+int on_rq_requeue(unsigned long long *ctx)
+{
+    if (find(ctx[0]))
+        __sync_fetch_and_add(&requeued, 1);
+    return 0;
+}
+
+/* It is part of another one from here on. */
+SEC("tp_btf/block_rq_merge")
+int on_rq_merge(unsigned long long *ctx)
+{
+    struct event_counters *c = my_counters();
+
+    if (!open_count || !forget(ctx[0]))
+        return 0;
+    __sync_fetch_and_add(&merged, 1);
+    if (c && yields != BLOCK_STACKS)
+        c->taken--; /* sums of all CPUs are what counts */
+    return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Block I/O as programs and user space both see it: rows of sums, slices of time, single requests.
+ */
+#pragma once
+
+#include "bpf/event.h"
+
+#define EVENT_DEVICE_SIZE 16
+#define EVENT_BLOCK_BUCKETS                                               \
+    64 /* of agent/histogram.h, in microseconds: up to an hour and beyond \
+        */
+#define EVENT_BLOCK_SLICES 1024
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+
+/* What becomes of requests. */
+enum block_yields { BLOCK_ROWS, BLOCK_EVENTS, BLOCK_STACKS };
+
+/* How it is known to whom a request is charged, and what the owner's number is. */
+enum event_owner {
+    EVENT_OWNER_UNKNOWN,
+    EVENT_OWNER_KERNEL, /* metadata of a file system, its journal; no number */
+    EVENT_OWNER_TASK,   /* who asked: a v2 cgroup */
+    EVENT_OWNER_PAGE,   /* whose memory is written back: a cgroup of the memory controller */
+    EVENT_OWNER_BIO,    /* on whose behalf a thread of the kernel asked: of the block controller */
+    EVENT_OWNER_COUNT,
+};
+
+/* One row: who asked for what, on which device, and who is charged. */
+struct event_block_key {
+    event_u64 owner;         /* a cgroup's id, of the hierarchy that owner_kind says */
+    event_u64 cgroup_id;     /* of who asked, v2 */
+    event_u32 tgid, ns_tgid; /* 0 unless processes are kept apart */
+    event_u8 owner_kind;     /* enum event_owner */
+    event_u8 charged;        /* to the target */
+    event_u8 op;             /* EVENT_PART_READ to EVENT_PART_OTHER */
+    event_u8 kernel;         /* a thread of the kernel asked */
+    event_u32 padding;
+    char comm[EVENT_COMM_SIZE];
+    char device[EVENT_DEVICE_SIZE];
+};
+
+/* Sums; the histograms count requests that ended. */
+struct event_block_value {
+    event_u64 count, bytes, errors;
+    event_u64 queue_ns, device_ns;
+    event_u64 queue_max_ns, device_max_ns, max_ns; /* max_ns: of both together */
+    event_u32 tgid, ns_tgid;                       /* of who asked last */
+    event_u32 queue[EVENT_BLOCK_BUCKETS], device[EVENT_BLOCK_BUCKETS], both[EVENT_BLOCK_BUCKETS];
+};
+
+/* Requests that ended within a slice of the capture. */
+struct event_block_slice {
+    event_u64 count, sum_us, max_us;
+    event_u32 both[EVENT_BLOCK_BUCKETS];
+};
+
+/* A share of a request's bytes, of one owner. Requests that were merged may have several. */
+struct event_block_share {
+    event_u64 owner;
+    event_u32 bytes;
+    event_u8 owner_kind, charged;
+    event_u8 padding[2];
+};
+
+#define EVENT_BLOCK_SHARES 4
+
+/* A request that has begun, keyed by its address. */
+struct event_block_request {
+    event_u64 start_ns, issue_ns; /* issue_ns 0: waits in a queue */
+    event_u64 sector;
+    struct event_key who; /* with its stacks, where they count; part is what is asked for */
+    event_u32 bytes;
+    event_u32 shares; /* how many, at least 1 */
+    event_u32 error;  /* 0, the block layer's status, or (before Linux 5.16) a negative errno */
+    event_u32 kernel; /* a thread of the kernel asked */
+    struct event_block_share share[EVENT_BLOCK_SHARES];
+    char device[EVENT_DEVICE_SIZE];
+};
+
+/* A request that has ended, told through the ring; end_ns is CLOCK_MONOTONIC. */
+struct event_block_done {
+    event_u64 end_ns;
+    struct event_block_request request;
+};
+
+#pragma GCC diagnostic pop
+
+_Static_assert(sizeof(struct event_block_key) == 64, "event_block_key");
+_Static_assert(sizeof(struct event_block_value) == 840, "event_block_value");
+_Static_assert(sizeof(struct event_block_request) == 200, "event_block_request");

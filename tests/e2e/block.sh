@@ -1,0 +1,239 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 300
+#
+# Block I/O of containers: who asked, who is charged, how much, how long. Real files on the disk that
+# the machine has, known amounts, and what the workload itself measured.
+. "$(dirname "$0")/../lib.sh"
+need_root
+need_bpf
+need_commands runc jq
+MIB=$((1 << 20))
+A=blk-a$$ B1=blk-b$$ C=blk-c$$
+
+# start_block NAME CONTAINER ARGUMENTS…: a capture in the background into $T/NAME.json.
+declare -A CAPTURES=()
+start_block() {
+    local name=$1 container=$2
+    shift 2
+    env --default-signal=INT "$B/porthole" block "$container" "$@" -o "$T/$name.json" 2>"$T/$name.err" &
+    CAPTURES[$name]=$!
+    wait_for 20 begun "$container" || not_ok "a capture of $container begins" "$(tail -n 1 "$T/$name.err")"
+}
+
+begun() {
+    porthole status --json | jq -es --arg t "$1" 'any(.. | objects; .target? == $t and .phase? == "running")'
+}
+
+# end_block NAME: interrupts it; what it has is delivered.
+end_block() {
+    kill -INT "${CAPTURES[$1]}"
+    wait_for 30 gone "${CAPTURES[$1]}"
+    wait "${CAPTURES[$1]}"
+}
+
+disk() {
+    runc exec "$@"
+}
+
+# sum FILE JQ-CONDITION FIELD: of the rows and single requests.
+sum() {
+    jq -s --arg f "$3" "[.[] | select((.record == \"block\" or .record == \"block-event\") and ($2)) | .[\$f]] | add // 0" \
+        "$T/$1.json"
+}
+
+# charged NAME BYTES: what was charged for writing is within a hundredth of that.
+charged() {
+    between $(($2 * 99 / 100)) "$(sum "$1" '.charged and .op == "write"' bytes)" $(($2 * 101 / 100))
+}
+
+# taken = shown + lost, and what is shown is what the rows add up to.
+balanced() {
+    jq -es '(map(select(.record == "block" or .record == "block-event").count) | add // 0) as $rows
+        | map(select(.type == "quality"))[0] | .taken == .shown + ([.lost[]] | add // 0) and .shown == $rows' \
+        "$T/$1.json" >/dev/null || { quality "$T/$1.json" '[.taken, .shown, .lost] | tostring' && return 1; }
+}
+
+on_disk() {
+    [ "$(stat -f -c %T "$T")" != tmpfs ] || skip_all "scratch space is no disk: set TMPDIR to a directory on one"
+}
+
+on_disk
+start_agent
+for container in $A $B1 $C; do
+    victim "$container" /bin/busybox sleep 1000
+done
+
+# ---- two containers at once, and a third one that syncs ----
+
+sync
+start_block a "$A"
+start_block b "$B1"
+start_block c "$C"
+disk "$A" /bin/disk write /buffered $((48 * MIB)) >"$T/a1" &
+disk "$B1" /bin/disk write /buffered $((32 * MIB)) >"$T/b1" &
+disk "$A" /bin/disk direct-write /direct $((16 * MIB)) >"$T/a2" &
+disk "$B1" /bin/disk direct-write /direct $((8 * MIB)) >"$T/b2" &
+wait_for 60 [ -s "$T/a1" ] && wait_for 60 [ -s "$T/b1" ] && wait_for 60 [ -s "$T/a2" ] && wait_for 60 [ -s "$T/b2" ]
+disk "$C" /bin/disk sync / 0 >"$T/c1"
+end_block a
+end_block b
+end_block c
+check "what a container writes is charged to it, to the hundredth, whoever writes it back" charged a $((64 * MIB))
+check "and to no other" charged b $((40 * MIB))
+check "who syncs is charged for nothing of that" [ "$(sum c '.charged and .op == "write"' bytes)" = 0 ]
+check "direct I/O is its own" [ "$(sum a '.charged and .comm == "disk" and .op == "write"' bytes)" -ge $((16 * MIB)) ]
+for name in a b c; do
+    check "$name: requests taken are shown or lost, and rows add up" balanced "$name"
+done
+unattributed() {
+    quality "$T/a.json" '.block.unattributed_bytes == 0 and .block.charged_bytes > 0' | grep -qx true
+}
+check "the report says how much could not be attributed" unattributed
+
+start_block o "$A"
+disk "$A" /bin/disk write /buffered $((4 * MIB)) >"$T/o1"
+sync -d "$T/$A/rootfs/buffered"
+end_block o
+check "what the host syncs is charged to who wrote it" \
+    [ "$(sum o '.charged and .comm == "sync" and .op == "write"' bytes)" = $((4 * MIB)) ]
+check "with both of them in the row" \
+    jq -es --arg c "$A" 'any(.comm == "sync" and .container == null and .owner == $c)' "$T/o.json"
+
+# ---- reads, by whoever asks ----
+
+start_block r "$A"
+disk "$A" /bin/disk direct-read /direct $((8 * MIB)) >"$T/r1"
+disk "$A" /bin/disk read /buffered $((8 * MIB)) >"$T/r2"
+disk "$A" /bin/disk fault /buffered $((4 * MIB)) >"$T/r3"
+end_block r
+check "direct reads, read-ahead and page faults are charged to who reads" \
+    between $((19 * MIB)) "$(sum r '.charged and .op == "read"' bytes)" $((60 * MIB))
+check "a row has who asked, as the container numbers it" \
+    jq -es --arg c "$A" 'any(.record == "block" and .op == "read" and .comm == "disk" and .pid > 1 and .host_pid > .pid
+        and .container == $c and .owner == $c and .device != "")' "$T/r.json"
+
+# ---- single requests, and how long they took ----
+
+start_block e "$A" --events
+disk "$A" /bin/disk direct-write /direct $((4 * MIB)) 65536 >"$T/e1"
+end_block e
+own() {
+    awk -v n="$1" '{ print $n }' "$T/e1"
+}
+check "events: each request is one row" [ "$(sum e '.op == "write" and .comm == "disk"' count)" = "$(own 1)" ]
+check "events: with its bytes" [ "$(sum e '.op == "write" and .comm == "disk"' bytes)" = "$(own 2)" ]
+check "events: each row is an event and nothing is aggregated" \
+    jq -es '[.[] | select(.record and .type != "started")] | all(.type == "event") and any(.sector > 0 and .time_us > 0)' "$T/e.json"
+check "events: latency is time in the queue and in the device" \
+    jq -es 'all(.[] | select(.latency_us); (.latency_us - .queue_us - .device_us | fabs) <= 2)' "$T/e.json"
+check "events: all of it is no longer than what the program itself saw" \
+    between 1 "$(sum e '.op == "write" and .comm == "disk"' latency_us)" $(($(own 3) + $(own 1)))
+check "events: nothing is lost in silence" balanced e
+
+# ---- beside libbpf-tools ----
+
+# biosnoop wants fentry, which this kernel and others refuse; biolatency does with tracepoints.
+peer_looks() {
+    bpftool prog list | grep -q 'name block_rq_issue'
+}
+peer_counts() {
+    awk '$2 == "->" && $5 > 0 { n += $5 } END { exit !(n >= 1000) }' "$T/biolatency"
+}
+# Of the device's latencies, beside the octave where biolatency has its own.
+medians_agree() {
+    local octave
+    octave=$(awk '$2 == "->" { low[NR] = $1; high[NR] = $3; n[NR] = $5; all += $5 }
+        END { for (i = 1; i <= NR; i++) { sum += n[i]; if (sum * 2 >= all) { print low[i] / 2, high[i] * 2 + 2; exit } } }' "$T/biolatency")
+    between "${octave% *}" "$(jq 'select(.type == "histogram" and .state == "device" and .from_ms == null).p50' "$T/peer.json")" "${octave#* }"
+}
+if command -v biolatency >/dev/null; then
+    sync # so that nearly all requests are those that both look at
+    start_block peer "$A" -d 0
+    # shellcheck disable=SC2016 # the inner shell's
+    unshare -m sh -c 'mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null; exec env --default-signal=INT biolatency' \
+        >"$T/biolatency" 2>&1 &
+    PEER=$!
+    wait_for 20 peer_looks
+    disk "$A" /bin/disk direct-write /direct $((32 * MIB)) 4096 >"$T/peer1"
+    kill -INT $PEER
+    wait_for 20 gone $PEER
+    end_block peer
+    if peer_counts; then
+        check "half of all requests are as fast as biolatency says" medians_agree
+    else
+        skip "latencies beside biolatency" "it counts nothing here: $(head -n 1 "$T/biolatency" | cut -c 1-100)"
+    fi
+fi
+
+# ---- one process of the container ----
+
+runc exec "$A" /bin/busybox sh -c 'echo $$ >/pid; sleep 5; exec /bin/disk direct-write /direct 1048576 65536' >"$T/p1" &
+P1=$!
+wait_for 10 [ -s "$T/$A/rootfs/pid" ]
+sleep 0.5
+start_block p "$A" -p "$(cat "$T/$A/rootfs/pid")"
+disk "$A" /bin/disk direct-write /other 1048576 65536 >"$T/p2"
+wait_for 30 gone $P1
+end_block p
+check "-p: only what that process asks for" [ "$(sum p '.op == "write"' bytes)" = 1048576 ]
+
+# ---- as stacks ----
+
+for weight in calls bytes time; do
+    start_block s "$A" --stacks --weight "$weight"
+    disk "$A" /bin/disk direct-write /direct $((8 * MIB)) 65536 >"$T/s1"
+    disk "$A" /bin/disk direct-write /direct $((8 * MIB)) 65536 >"$T/s1"
+    end_block s
+    folded "$T/s.json" >"$T/s.folded"
+    check "stacks by $weight: nothing is lost in silence" conserved "$T/s.json"
+    check "stacks by $weight: who asked, below what was asked for" \
+        grep -qE '^disk;write;(.*;)?write;.*_\[k\];.*submit_bio' "$T/s.folded"
+    [ $weight != calls ] || check "stacks by calls are requests" \
+        [ "$(grep '^disk;write;' "$T/s.folded" | samples /dev/stdin)" -ge 256 ]
+    [ $weight != bytes ] || check "stacks by bytes are bytes" \
+        between $((16 * MIB)) "$(grep '^disk;write;' "$T/s.folded" | samples /dev/stdin)" $((17 * MIB))
+done
+
+# ---- more requests than anybody takes out ----
+
+# Files of their own: requests for neighbours on the disk become one.
+for i in 1 2 3 4; do
+    disk "$A" /bin/disk fsync-write "/flood$i" $((16 * MIB)) >"$T/f0"
+done
+start_block f "$A" --events
+for i in 1 2 3 4; do
+    disk "$A" /bin/disk direct-read "/flood$i" $((16 * MIB)) 4096 >"$T/f$i" &
+done
+all_read() {
+    [ "$(cat "$T"/f[1-4] 2>/dev/null | wc -l)" = 4 ]
+}
+wait_for 100 all_read
+end_block f
+check "a flood: requests taken are shown or lost" balanced f
+flood_is_counted() {
+    local want
+    want=$(cat "$T"/f[1-4] | awk '{ n += $1 } END { print n }')
+    between $((want * 999 / 1000)) "$(quality "$T/f.json" .taken)" $((want + 100))
+}
+check "a flood: each request was taken" flood_is_counted
+
+# ---- nothing at all; one process; live rows ----
+
+porthole block "$C" -d 0.5 >"$T/idle" 2>"$T/idle.err"
+check "an idle container has an empty result, exit 0, with the reason" \
+    sh -c "[ $? = 0 ] && grep -qi 'no block I/O' '$T/idle.err'"
+live_row() {
+    grep -q '"record":"block-event"' "$T/live"
+}
+env --default-signal=INT "$B/porthole" block "$A" -d 0 --events --json >"$T/live" 2>"$T/live.err" &
+LIVE=$!
+wait_for 20 begun "$A"
+disk "$A" /bin/disk direct-write /direct $((1 * MIB)) 65536 >"$T/l1"
+check "-d 0: rows appear while the capture goes on" wait_for 20 live_row
+check "-d 0: it goes on" [ -e "/proc/$LIVE" ]
+kill -INT $LIVE
+wait_for 20 gone $LIVE
+wait $LIVE
+check "-d 0: an interrupt ends it, exit 0" [ $? = 0 ]
+check "-d 0: --json is one object a line" jq -e .type "$T/live"

@@ -1,0 +1,3 @@
+module porthole.test/deep/gobusy
+
+go 1.19
