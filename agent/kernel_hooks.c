@@ -43,7 +43,6 @@ static struct hook hooks[] = {
     {"tp_btf/sock_recv_length", "btf_trace_sock_recv_length", BTF_KIND_TYPEDEF, 0, 0},
     {"iter/task", "bpf_iter_task", BTF_KIND_FUNC, 0, 0},
     {"iter/task_file", "bpf_iter_task_file", BTF_KIND_FUNC, 0, 0},
-    {"iter/bpf_sk_storage_map", "bpf_iter_bpf_sk_storage_map", BTF_KIND_FUNC, 0, 0},
     {"iter.s/task", "bpf_iter_task", BTF_KIND_FUNC, BPF_F_SLEEPABLE, 0},
 };
 

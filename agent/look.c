@@ -27,11 +27,9 @@ static int read_all(int fd, struct buf *out)
     return n < 0 ? -errno : 0;
 }
 
-int look_through(struct bpf_program *program, int map_fd, struct buf *out)
+int look_through(struct bpf_program *program, struct buf *out)
 {
-    union bpf_iter_link_info info = {.map.map_fd = (uint32_t)map_fd};
-    LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
-    struct bpf_link *link = bpf_program__attach_iter(program, map_fd < 0 ? NULL : &opts);
+    struct bpf_link *link = bpf_program__attach_iter(program, NULL);
     _cleanup_close_ int fd = -1;
     int r;
 
@@ -45,7 +43,7 @@ int look_through(struct bpf_program *program, int map_fd, struct buf *out)
 
 int look_at_tasks(struct bpf_program *program)
 {
-    return look_through(program, -1, NULL);
+    return look_through(program, NULL);
 }
 
 static int share_maps(struct look_bpf *bpf, const struct look_setup *setup)

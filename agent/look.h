@@ -16,9 +16,9 @@
 /* Has the program (iter/task, iter.s/task) look at every task of the host. Returns 0 or -errno. */
 int look_at_tasks(struct bpf_program *program);
 
-/* Has the program (iter/…) look at everything there is of its kind, in the map if it is one of maps
- * (-1: of none), and appends what it writes to out, which may be NULL. Returns 0 or -errno. */
-int look_through(struct bpf_program *program, int map_fd, struct buf *out);
+/* Has the program (iter/…) look at everything there is of its kind, and appends what it writes to
+ * out, which may be NULL. Returns 0 or -errno. */
+int look_through(struct bpf_program *program, struct buf *out);
 
 /* What it shares with the capture's object, which must live longer. */
 struct look_setup {

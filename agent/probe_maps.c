@@ -196,8 +196,7 @@ int probe_counters(const struct probe *p, struct event_counters *ret)
     return r;
 }
 
-int probe_count_more(const struct probe *p, const struct event_key *key,
-                     const struct event_value *value, uint64_t amount)
+int probe_count_taken(const struct probe *p, uint64_t taken, uint64_t keys_full)
 {
     int cpus = libbpf_num_possible_cpus(), r;
     struct event_counters *each = cpus < 0 ? NULL : calloc((size_t)cpus, sizeof(*each));
@@ -206,13 +205,20 @@ int probe_count_more(const struct probe *p, const struct event_key *key,
     if (!each)
         return -ENOMEM;
     r = bpf_map_lookup_elem(p->maps.counters_fd, &zero, each);
-    each[0].taken += amount;
-    if (bpf_map_update_elem(p->maps.rows_fd, key, value, BPF_ANY) < 0)
-        each[0].lost[EVENT_LOST_KEYS_FULL] += amount;
+    each[0].taken += taken;
+    each[0].lost[EVENT_LOST_KEYS_FULL] += keys_full;
     if (r == 0)
         r = bpf_map_update_elem(p->maps.counters_fd, &zero, each, BPF_ANY);
     free(each);
     return r;
+}
+
+int probe_count_more(const struct probe *p, const struct event_key *key,
+                     const struct event_value *value, uint64_t amount)
+{
+    bool full = bpf_map_update_elem(p->maps.rows_fd, key, value, BPF_ANY) < 0;
+
+    return probe_count_taken(p, amount, full ? amount : 0);
 }
 
 /* The running kernel's number of a v1 subsystem: enum cgroup_subsys_id differs between builds. */

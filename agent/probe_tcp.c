@@ -9,6 +9,8 @@
 #include "agent/look.h"
 #include "agent/probe_maps.h"
 #include "agent/records.h"
+#include "base/loop.h"
+#include "bpf/event_tcp.h"
 #include "bpf/tcp.skel.h"
 
 #include <bpf/bpf.h>
@@ -23,7 +25,7 @@ extern const struct records_ops tcp_records;
 extern const struct probe_ops probe_tcp_stacks;
 
 /* As in bpf/tcp.bpf.c. */
-enum { LOOK_TARGET, LOOK_PEERS, LOOK_LAST };
+enum { LOOK_TARGET, LOOK_PEERS, LOOK_LAST, LOOK_OPEN };
 
 struct tcp {
     struct probe probe; /* first: a probe is cast to it */
@@ -145,10 +147,10 @@ static int attach_all(struct tcp *t, struct err *e)
 }
 
 /* Looks at the files that all processes have open. */
-static int look_at_files(struct tcp *t, uint32_t what)
+static int look_at_files(struct tcp *t, uint32_t what, struct buf *out)
 {
     __atomic_store_n(&t->bpf->bss->look, what, __ATOMIC_SEQ_CST);
-    return look_through(t->bpf->progs.on_task_file, -1, NULL);
+    return look_through(t->bpf->progs.on_task_file, out);
 }
 
 /* Connections come and go while it is looked for those that are there: what began meanwhile is
@@ -161,25 +163,46 @@ static int tcp_start(struct probe *p, struct err *e)
     r = attach_all(t, e);
     if (r < 0)
         return r;
-    r = look_at_files(t, LOOK_TARGET);
+    r = look_at_files(t, LOOK_TARGET, NULL);
     if (r == 0)
-        r = look_at_files(t, LOOK_PEERS);
+        r = look_at_files(t, LOOK_PEERS, NULL);
     return r < 0 ? err_set(e, ERR_FAILED, "cannot look at open connections: %s", strerror(-r)) : 0;
+}
+
+/* Connections that are open without a file. Nothing changes any more. */
+static int take_without_file(struct tcp *t)
+{
+    int fd = bpf_map__fd(t->bpf->maps.without_file);
+    uint64_t key, next, count = 0;
+    struct event_tcp e;
+
+    for (bool have = false; bpf_map_get_next_key(fd, have ? &key : NULL, &next) == 0; have = true) {
+        key = next;
+        if (bpf_map_lookup_elem(fd, &key, &e) < 0)
+            continue;
+        e.time_ns = now_ns();
+        buf_add(&t->open, &e, sizeof(e));
+        count++;
+    }
+    return count ? probe_count_taken(&t->probe, count, 0) : 0;
 }
 
 /* What is open is told while ends are still seen, so that no connection slips through. */
 static int settle(struct tcp *t)
 {
-    int r = 0;
+    int r = 0, rest = 0;
 
     t->settled = true;
-    look_at_files(t, LOOK_LAST); /* whatever fails: fewer processes are known */
+    look_at_files(t, LOOK_LAST, NULL); /* whatever fails: fewer processes are known */
     if (!t->events)
-        r = look_through(t->bpf->progs.on_open_connection, bpf_map__fd(t->bpf->maps.connections),
-                         &t->open);
+        r = look_at_files(t, LOOK_OPEN, &t->open);
     tcp_bpf__detach(t->bpf);
     /* The programs run where nothing can preempt them, which this waits out. */
     syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+    if (!t->events)
+        rest = take_without_file(t);
+    if (r == 0)
+        r = rest;
     return r < 0 ? r : buf_error(&t->open);
 }
 

@@ -24,7 +24,6 @@ enum {
     CONNECTION_IN = EVENT_TCP_IN,
     CONNECTION_BEFORE = EVENT_TCP_BEFORE,
     CONNECTION_OWNED = 4, /* the process is known by what it did, not by who listened */
-    CONNECTION_HELD = 8,  /* at the capture's end a process of the target had it open */
 };
 
 /* Whether its row has been told, which is whoever's who claims it first. */
@@ -55,6 +54,17 @@ struct {
     __type(key, int);
     __type(value, struct connection);
 } connections SEC(".maps");
+
+/* Those that no file leads to at the capture's end, as they were when that began: not accepted yet,
+ * or closed and not gone. The rest has files, by which they are found (some kernels do not let a
+ * program go through a map like the one above). Keyed by the socket's address. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, OPEN_MAX);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, __u64);
+    __type(value, struct event_tcp);
+} without_file SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);

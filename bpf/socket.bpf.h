@@ -88,12 +88,6 @@ struct bpf_iter__task_file {
     struct file *file;
 };
 
-struct bpf_iter__bpf_sk_storage_map {
-    struct bpf_iter_meta *meta;
-    struct sock *sk;
-    void *value;
-};
-
 #pragma clang attribute pop
 
 static __always_inline int socket_state(const struct sock *sk)

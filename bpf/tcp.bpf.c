@@ -8,11 +8,11 @@
 #include "bpf/connection.bpf.h"
 
 /* Which of the looks at all open files this is. */
-enum { LOOK_TARGET, LOOK_PEERS, LOOK_LAST };
+enum { LOOK_TARGET, LOOK_PEERS, LOOK_LAST, LOOK_OPEN };
 
 __u32 look = LOOK_TARGET;
 
-/* ---- beginnings ---- */
+/* ---- following ---- */
 
 /* Begins to follow it. NULL: there is no room for another one, which is counted. */
 static __always_inline struct connection *follow(struct sock *sk, __u32 flags)
@@ -32,6 +32,36 @@ static __always_inline struct connection *follow(struct sock *sk, __u32 flags)
     __sync_fetch_and_add(&open_count, 1);
     return c;
 }
+
+/* False when somebody else has told of it. */
+static __always_inline int forget(struct sock *sk, struct connection *c)
+{
+    __u64 address = (__u64)sk;
+
+    if (!claim(c))
+        return 0;
+    __sync_fetch_and_add(&open_count, -1);
+    if (!tell_events)
+        bpf_map_delete_elem(&without_file, &address);
+    return 1;
+}
+
+/* It may be that no file leads to it from here on. */
+static __always_inline void note_without_file(struct sock *sk, struct connection *c, int state)
+{
+    struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+    __u64 address = (__u64)sk, lost = EVENT_LOST_OPEN_FULL;
+    struct event_tcp e;
+
+    if (tell_events || !tp)
+        return;
+    fill_event(&e, tp, c, state);
+    e.kind = EVENT_TCP_OPEN;
+    if (bpf_map_update_elem(&without_file, &address, &e, BPF_ANY) != 0 && forget(sk, c))
+        count_taken(&lost);
+}
+
+/* ---- beginnings ---- */
 
 static __always_inline void begin_connect(struct sock *sk, __u64 now)
 {
@@ -61,38 +91,38 @@ static __always_inline void on_accepted(struct sock *sk, __u64 now)
         return;
     c->born_ns = c->open_ns = now;
     note_place(sk);
+    if (sockets_have_owners())
+        note_without_file(sk, c, TCP_ESTABLISHED);
     if (tell_events)
         tell(sk, c, EVENT_TCP_ACCEPTED, TCP_ESTABLISHED, 0, now);
 }
 
 /* ---- ends ---- */
 
-/* False when somebody else has told of it. */
-static __always_inline int forget(struct connection *c)
-{
-    if (!claim(c))
-        return 0;
-    __sync_fetch_and_add(&open_count, -1);
-    return 1;
-}
-
 /* The process closes it, or the half of it that it writes: it is the process's. */
-static __always_inline void on_closing(struct connection *c)
+static __always_inline void on_closing(struct sock *sk, struct connection *c)
 {
     if (!is_followed(c) || (c->flags & CONNECTION_OWNED))
         return;
     if (!sockets_have_owners() && !current_is_target()) {
-        forget(c);
+        forget(sk, c);
         return;
     }
     c->who = who_is(bpf_get_current_task_btf());
     c->flags |= CONNECTION_OWNED;
 }
 
+static __always_inline void on_half_closed(struct sock *sk, struct connection *c, int state)
+{
+    on_closing(sk, c);
+    if (is_followed(c))
+        note_without_file(sk, c, state);
+}
+
 static __always_inline void end(struct sock *sk, struct connection *c, int state, __u32 error,
                                 __u64 now)
 {
-    if (forget(c))
+    if (forget(sk, c))
         tell(sk, c, state == TCP_SYN_SENT ? EVENT_TCP_FAILED : EVENT_TCP_ENDED, state, error, now);
 }
 
@@ -159,7 +189,7 @@ int on_inet_sock_set_state(__u64 *ctx)
     else if (to == TCP_CLOSE)
         on_closed(sk, c, from, bpf_ktime_get_ns());
     else
-        on_closing(c);
+        on_half_closed(sk, c, to);
     return 0;
 }
 
@@ -173,7 +203,7 @@ int on_tcp_destroy_sock(__u64 *ctx)
 
     if (!is_followed(c))
         return 0;
-    on_closing(c);
+    on_closing(sk, c);
     if (!is_followed(c))
         return 0;
     now = bpf_ktime_get_ns();
@@ -245,9 +275,30 @@ static __always_inline void look_at_own(struct sock *sk, struct task_struct *tas
     }
     if (!is_followed(c))
         return;
-    c->flags |= CONNECTION_HELD;
     if (!(c->flags & CONNECTION_OWNED))
         c->who = who_is(task);
+}
+
+/* What the capture's end finds open, or ended and not closed yet. The programs above may see its
+ * end meanwhile: one of the two tells. What finds no room is shown here again. */
+static __always_inline void tell_open(struct seq_file *seq, struct sock *sk)
+{
+    struct connection *c = bpf_sk_storage_get(&connections, sk, NULL, 0);
+    struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+    struct event_tcp e;
+
+    if (!tp || !is_followed(c) || !forget(sk, c))
+        return;
+    fill_event(&e, tp, c, c->ended_ns ? c->state : socket_state(sk));
+    e.time_ns = c->ended_ns ? c->ended_ns : bpf_ktime_get_ns();
+    e.kind = c->ended_ns ? EVENT_TCP_ENDED : EVENT_TCP_OPEN;
+    e.error = c->error;
+    if (bpf_seq_write(seq, &e, sizeof(e)) == 0) {
+        count_taken(NULL);
+        return;
+    }
+    __sync_fetch_and_add(&open_count, 1);
+    c->row = ROW_TORN;
 }
 
 /* Whom a file belongs to tells whom its socket does. */
@@ -272,43 +323,14 @@ int on_task_file(struct bpf_iter__task_file *ctx)
     own = sockets_have_owners() ? socket_is_target(sk) : task_is_target(task);
     if (own && state == TCP_LISTEN && look != LOOK_PEERS)
         note_listener(sk, task);
-    if (!is_open(state))
+    if (own && look == LOOK_OPEN)
+        tell_open(ctx->meta->seq, sk);
+    if (!is_open(state) || look == LOOK_OPEN)
         return 0;
     if (own && look != LOOK_PEERS)
         look_at_own(sk, task);
     if (look != LOOK_TARGET && (!own || has_several))
         note_peer(sk, task->tgid);
-    return 0;
-}
-
-/* Those that the capture's end finds open. The programs above may see their ends meanwhile: one of
- * the two tells. What finds no room is shown here again. */
-SEC("iter/bpf_sk_storage_map")
-int on_open_connection(struct bpf_iter__bpf_sk_storage_map *ctx)
-{
-    struct sock *sk = ctx->sk;
-    struct connection *c;
-    struct event_tcp e;
-    struct tcp_sock *tp;
-
-    if (!sk)
-        return 0;
-    c = bpf_sk_storage_get(&connections, sk, NULL, 0);
-    if (!is_followed(c))
-        return 0;
-    if (!sockets_have_owners() && !(c->flags & (CONNECTION_OWNED | CONNECTION_HELD)))
-        return 0;
-    tp = bpf_skc_to_tcp_sock(sk);
-    if (!tp || !claim(c))
-        return 0;
-    fill_event(&e, tp, c, c->ended_ns ? c->state : socket_state(sk));
-    e.time_ns = c->ended_ns ? c->ended_ns : bpf_ktime_get_ns();
-    e.kind = c->ended_ns ? EVENT_TCP_ENDED : EVENT_TCP_OPEN;
-    e.error = c->error;
-    if (bpf_seq_write(ctx->meta->seq, &e, sizeof(e)) == 0)
-        count_taken(NULL);
-    else
-        c->row = ROW_TORN;
     return 0;
 }
 

@@ -121,6 +121,27 @@ check "directions of those are known" count_is still 3 '.direction == "in"'
 check "… and their peers" count_is still 6 ".peer == \"$A\""
 talk_end later >/dev/null
 
+# ---- open without a file: not accepted yet; closed by its process, and not gone ----
+
+in_state() {
+    [ -n "$(in_net "$A" ss -tnHO state "$1" '( dport = :7000 )')" ]
+}
+start_tcp queue "$A" -d 0
+kill -STOP "$(cat "$T/server.pid")"
+runc exec --detach --pid-file "$T/caller.pid" "$A" /bin/talk call 127.0.0.1 7000 1 100 100 </dev/null >/dev/null 2>&1
+check "the kernel accepts for a server that does not" wait_for 20 in_state established
+in_net "$A" ip link set lo down # or the other side is told at once
+kill -KILL "$(cat "$T/caller.pid")"
+check "who is gone leaves its half of the connection" wait_for 20 in_state fin-wait-1
+end_tcp queue
+in_net "$A" ip link set lo up
+kill -CONT "$(cat "$T/server.pid")"
+check "what its server has not accepted is a row" count_is queue 1 \
+    '.direction == "in" and .state == "open" and .lport == 7000'
+check "what its process has left is one" count_is queue 1 \
+    ".direction == \"out\" and .state == \"fin-wait-1\" and .host_pid == $(cat "$T/caller.pid") and .comm == \"talk\""
+check "neither is lost" balanced queue
+
 # ---- one process ----
 
 start_tcp pid "$A" -d 0 -p "$(awk '/^NSpid/ { print $NF }' "/proc/$(cat "$T/server.pid")/status")"
