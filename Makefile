@@ -94,8 +94,8 @@ $(B)/bpf/%.bpf.o: bpf/%.bpf.c
 		-I. -I/usr/include/$(shell uname -m)-linux-gnu -MMD -MP -MT $@ -c -o $@.full $<
 	$(Q)$(BPFTOOL) gen object $@ $@.full && rm -f $@.full
 
-# Two programs may want to tell of one connection: compare and exchange.
-$(B)/bpf/tcp.bpf.o: BPF_CPU := -mcpu=v3
+# Two programs may want to tell of one connection, or want one place: compare and exchange.
+$(B)/bpf/block.bpf.o $(B)/bpf/tcp.bpf.o: BPF_CPU := -mcpu=v3
 
 $(B)/bpf/%.skel.h: $(B)/bpf/%.bpf.o
 	$(call say,SKEL,$@)

@@ -272,8 +272,9 @@ static int take_slice(void *data, uint32_t n, const struct event_block_slice *sl
     if (n >= EVENT_BLOCK_SLICES)
         return 1;
     r->slices[n] = *slice;
-    if (slice->count)
-        r->slice_count = n + 1;
+    for (uint32_t i = 0; i < EVENT_BLOCK_BUCKETS; i++)
+        if (slice->both[i])
+            r->slice_count = n + 1;
     return 0;
 }
 
@@ -379,9 +380,9 @@ static void add_slice(const struct records *r, uint32_t n, struct buf *out)
     const uint64_t ms = r->setup.slice_ns / NS_PER_MS;
     struct histogram h = {0};
 
-    if (!s->count)
-        return;
     fill(&h, s->both, s->sum_us, s->max_us);
+    if (!h.count)
+        return;
     buf_addf(out, "{\"type\":\"histogram\",\"histogram\":\"block\",\"from_ms\":%llu,\"to_ms\":%llu",
              (unsigned long long)(n * ms), (unsigned long long)((n + 1) * ms));
     add_histogram("latency", &h, out);

@@ -20,7 +20,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define REQUESTS_MAX 16384u
 #define ROWS_MAX 4096u
 #define RING_BYTES (8u << 20)
 #define STACKS_EXPECTED UINT32_MAX
@@ -72,7 +71,6 @@ static int size_maps(struct block *b, const struct probe_setup *setup, bool stac
 
     probe_maps_size(b->bpf->maps.rows, b->bpf->maps.stacks, b->bpf->maps.scratch,
                     stacks ? STACKS_EXPECTED : 1, setup->stack_max);
-    bpf_map__set_max_entries(b->bpf->maps.requests, REQUESTS_MAX);
     bpf_map__set_max_entries(b->bpf->maps.block_rows, rows ? ROWS_MAX : 1);
     bpf_map__set_max_entries(b->bpf->maps.slices, rows ? EVENT_BLOCK_SLICES : 1);
     if (!stacks && setup->events)
@@ -285,20 +283,24 @@ int probe_block_slices(const struct probe *p,
     return r;
 }
 
+/* After the last drain: nothing changes any more. */
 int probe_block_open_requests(const struct probe *p,
                               int (*fn)(void *data, const struct event_block_request *request),
                               void *data)
 {
-    int fd = bpf_map__fd(block_of(p)->bpf->maps.requests), r = 0;
+    int sets = bpf_map__fd(block_of(p)->bpf->maps.request_sets);
+    int requests = bpf_map__fd(block_of(p)->bpf->maps.requests);
     struct event_block_request request;
-    uint64_t key, next;
+    struct event_block_set set;
+    int r = 0;
 
-    for (bool have = false; r == 0 && bpf_map_get_next_key(fd, have ? &key : NULL, &next) == 0;
-         have = true) {
-        key = next;
-        if (bpf_map_lookup_elem(fd, &key, &request) == 0)
-            r = fn(data, &request);
-    }
+    for (uint32_t n = 0; r == 0 && bpf_map_lookup_elem(sets, &n, &set) == 0; n++)
+        for (uint32_t i = 0; r == 0 && i < EVENT_BLOCK_PLACES; i++) {
+            uint32_t place = n * EVENT_BLOCK_PLACES + i;
+
+            if (set.address[i] && bpf_map_lookup_elem(requests, &place, &request) == 0)
+                r = fn(data, &request);
+        }
     return r;
 }
 

@@ -8,23 +8,13 @@
  */
 #include "bpf/blockcount.bpf.h"
 #include "bpf/owner.bpf.h"
+#include "bpf/requests.bpf.h"
 #include "bpf/unwind.bpf.h"
 #include "bpf/who.bpf.h"
 
 const volatile __u8 begins_told = 1; /* block_io_start and block_io_done are there: Linux 6.5 */
 
 __u64 merged = 0, requeued = 0, unseen = 0;
-
-/* Requests that are followed: while there are none nothing is looked for, as on most hosts most of
- * the time. */
-__s64 open_count = 0;
-
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, 1024);
-    __type(key, __u64);
-    __type(value, struct event_block_request);
-} requests SEC(".maps");
 
 /* ---- a request goes to the device ---- */
 
@@ -65,26 +55,13 @@ static __always_inline void divide(struct request *rq, struct event_block_reques
         if (share.bytes > left)
             share.bytes = left;
         left -= share.bytes;
-        own(bio, NULL, &share);
+        own(bio, BPF_CORE_READ(bio, bi_opf), NULL, &share);
         add_share(r, &share);
         bio = BPF_CORE_READ(bio, bi_next);
     }
     first.bytes = left;
     if (left || !r->shares)
         add_share(r, &first);
-}
-
-static __always_inline struct event_block_request *find(__u64 address)
-{
-    return open_count ? bpf_map_lookup_elem(&requests, &address) : NULL;
-}
-
-static __always_inline int forget(__u64 address)
-{
-    if (bpf_map_delete_elem(&requests, &address) != 0)
-        return 0;
-    __sync_fetch_and_add(&open_count, -1);
-    return 1;
 }
 
 static __always_inline void issue(struct request *rq)
@@ -94,38 +71,39 @@ static __always_inline void issue(struct request *rq)
     if (!r)
         return;
     if (!r->issue_ns) {
-        r->bytes = r->share[0].bytes = BPF_CORE_READ(rq, __data_len);
-        r->sector = BPF_CORE_READ(rq, __sector);
+        r->bytes = r->share[0].bytes = rq->__data_len;
+        r->sector = rq->__sector;
         if (BPF_CORE_READ(rq, bio) != BPF_CORE_READ(rq, biotail))
             divide(rq, r);
     }
     r->issue_ns = bpf_ktime_get_ns();
 }
+
 /* ---- it ends ---- */
 
 static __always_inline void end(struct request *rq)
 {
-    struct event_block_request *r = find((__u64)rq);
+    struct place place = find_place((__u64)rq);
+    struct event_block_request *r = request_at(&place);
 
     if (!r)
         return;
     count(r, bpf_ktime_get_ns());
-    forget((__u64)rq);
+    give_back(&place);
 }
 
 /* ---- a request begins ---- */
 
 static __always_inline __u32 part_of(struct request *rq)
 {
-    unsigned int flags = BPF_CORE_READ(rq, cmd_flags);
+    unsigned int flags = rq->cmd_flags;
 
     switch (flags & OP_MASK) {
     case OP_READ:
         return EVENT_PART_READ;
     case OP_WRITE:
         /* What has no data only asks for what was written before to be safe. */
-        return (flags & OP_PREFLUSH) && BPF_CORE_READ(rq, __data_len) == 0 ? EVENT_PART_FLUSH
-                                                                           : EVENT_PART_WRITE;
+        return (flags & OP_PREFLUSH) && rq->__data_len == 0 ? EVENT_PART_FLUSH : EVENT_PART_WRITE;
     case OP_FLUSH:
         return EVENT_PART_FLUSH;
     case OP_DISCARD:
@@ -166,19 +144,21 @@ static __always_inline void take_stacks(void *ctx, struct event_counters *c,
  * has ended: it counts, but when that was nobody knows. */
 static __always_inline void end_unseen(__u64 address)
 {
-    struct event_block_request *r = find(address);
+    struct place place = find_place(address);
+    struct event_block_request *r = request_at(&place);
 
     if (!r)
         return;
     __sync_fetch_and_add(&unseen, 1);
     count(r, 0);
-    forget(address);
+    give_back(&place);
 }
 
 /* Only stacks need to know which life of a process it was. */
 static __always_inline void fill_asker(struct event_key *key, struct task_struct *task)
 {
     if (yields == BLOCK_STACKS) {
+        __builtin_memset(key, 0, sizeof(*key));
         fill_who(key, task);
         return;
     }
@@ -188,54 +168,54 @@ static __always_inline void fill_asker(struct event_key *key, struct task_struct
     copy_comm(key->comm, task);
 }
 
+/* The place is another's who is gone: nothing of that may stay. */
+static __always_inline void fill(struct event_block_request *r, struct request *rq,
+                                 struct task_struct *task, const struct event_block_share *share)
+{
+    r->start_ns = bpf_ktime_get_ns();
+    r->issue_ns = 0;
+    r->sector = rq->__sector;
+    r->bytes = rq->__data_len;
+    r->shares = 1;
+    r->error = 0;
+    r->kernel = is_kernel_thread(task);
+    r->share[0] = *share;
+    r->share[0].bytes = r->bytes;
+    fill_asker(&r->who, task);
+    r->who.part = part_of(rq);
+    name_device(rq, r->device);
+}
+
 static __always_inline void begin(void *ctx, struct request *rq)
 {
-    struct task_struct *task = bpf_get_current_task_btf();
+    struct asker asker = {bpf_get_current_task_btf(), current_is_target()};
     struct event_counters *c = my_counters();
-    __u64 address = (__u64)rq, now;
     struct event_block_share share = {};
     struct event_block_request *r;
-    struct block_scratch *s;
-    int mine = current_is_target();
-    __u32 zero = 0;
 
     if (!begin_ns || !c)
         return;
     c->runs++;
-    end_unseen(address);
+    end_unseen((__u64)rq);
     /* Only what is written, and what threads of the kernel do, can be others' than who asks. */
-    if (!mine && !is_kernel_thread(task) && (BPF_CORE_READ(rq, cmd_flags) & OP_MASK) != OP_WRITE)
+    if (!asker.mine && !is_kernel_thread(asker.task) && (rq->cmd_flags & OP_MASK) != OP_WRITE)
         return;
-    own(BPF_CORE_READ(rq, bio), task, &share);
-    if (!share.charged && !mine)
+    own(BPF_CORE_READ(rq, bio), rq->cmd_flags, &asker, &share);
+    if (!share.charged && !asker.mine)
         return;
-    s = bpf_map_lookup_elem(&block_scratch, &zero);
-    if (!s)
-        return;
-    now = bpf_ktime_get_ns();
-    r = &s->request;
-    __builtin_memset(r, 0, sizeof(*r));
-    r->start_ns = now;
-    r->sector = BPF_CORE_READ(rq, __sector);
-    r->bytes = share.bytes = BPF_CORE_READ(rq, __data_len);
-    r->shares = 1;
-    r->share[0] = share;
-    r->kernel = is_kernel_thread(task);
-    fill_asker(&r->who, task);
-    r->who.part = part_of(rq);
-    name_device(rq, r->device);
-    if (yields == BLOCK_STACKS)
-        take_stacks(ctx, c, r);
-    if (!c->first_ns)
-        c->first_ns = now;
-    if (bpf_map_update_elem(&requests, &address, r, BPF_ANY) != 0) {
+    r = obtain_place((__u64)rq);
+    if (!r) {
         c->taken++;
         lose(1 + EVENT_LOST_OPEN_FULL);
         return;
     }
-    __sync_fetch_and_add(&open_count, 1);
-    if (yields != BLOCK_STACKS)
+    fill(r, rq, asker.task, &share);
+    if (yields == BLOCK_STACKS)
+        take_stacks(ctx, c, r);
+    else
         c->taken++;
+    if (!c->first_ns)
+        c->first_ns = r->start_ns;
 }
 
 /* ---- hooks ---- */
@@ -316,9 +296,11 @@ SEC("tp_btf/block_rq_merge")
 int on_rq_merge(unsigned long long *ctx)
 {
     struct event_counters *c = my_counters();
+    struct place place = find_place(ctx[0]);
 
-    if (!open_count || !forget(ctx[0]))
+    if (!place.address)
         return 0;
+    give_back(&place);
     __sync_fetch_and_add(&merged, 1);
     if (c && yields != BLOCK_STACKS)
         c->taken--; /* sums of all CPUs are what counts */

@@ -35,18 +35,13 @@ struct {
     __uint(max_entries, 4096);
 } ring SEC(".maps");
 
-/* What rows begin as, and where a request is put together: too large for the stack. */
-struct block_scratch {
-    struct event_block_value none;
-    struct event_block_request request;
-};
-
+/* What rows begin as: too large for the stack. */
 struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, 1);
     __type(key, __u32);
-    __type(value, struct block_scratch);
-} block_scratch SEC(".maps");
+    __type(value, struct event_block_value);
+} no_sums SEC(".maps");
 
 static __always_inline struct event_counters *my_counters(void)
 {
@@ -69,10 +64,8 @@ __noinline __u32 bucket_of(__u64 us)
     return histogram_bucket(us);
 }
 
-static __always_inline void count_bucket(__u32 *buckets, __u64 ns)
+static __always_inline void count_bucket(__u32 *buckets, __u64 bucket)
 {
-    __u64 bucket = bucket_of(ns / 1000);
-
     if (bucket >= EVENT_BLOCK_BUCKETS)
         bucket = EVENT_BLOCK_BUCKETS - 1;
     asm volatile("" : "+r"(bucket)); /* or the verifier does not see that it is bounded */
@@ -80,31 +73,36 @@ static __always_inline void count_bucket(__u32 *buckets, __u64 ns)
     __sync_fetch_and_add(&buckets[bucket], 1);
 }
 
-static __always_inline void count_slice(__u64 ns, __u64 now)
+/* What a request took, by parts. */
+struct took {
+    __u64 queue, device; /* ns */
+    __u32 bucket;        /* of both together */
+};
+
+static __always_inline void count_slice(const struct took *took, __u64 now)
 {
+    __u64 us = (took->queue + took->device) / 1000;
     __u32 n = (now - begin_ns) / slice_ns;
     struct event_block_slice *slice = bpf_map_lookup_elem(&slices, &n);
 
     if (!slice)
         return;
-    __sync_fetch_and_add(&slice->count, 1);
-    __sync_fetch_and_add(&slice->sum_us, ns / 1000);
-    if (ns / 1000 > slice->max_us)
-        slice->max_us = ns / 1000;
-    count_bucket(slice->both, ns);
+    __sync_fetch_and_add(&slice->sum_us, us);
+    if (us > slice->max_us)
+        slice->max_us = us;
+    count_bucket(slice->both, took->bucket);
 }
 
 static __always_inline struct event_block_value *obtain_row(const struct event_block_key *key)
 {
-    struct event_block_value *value = bpf_map_lookup_elem(&block_rows, key);
-    struct block_scratch *s;
+    struct event_block_value *value = bpf_map_lookup_elem(&block_rows, key), *none;
     __u32 zero = 0;
 
     if (value)
         return value;
-    s = bpf_map_lookup_elem(&block_scratch, &zero);
-    if (s)
-        bpf_map_update_elem(&block_rows, key, &s->none, BPF_NOEXIST);
+    none = bpf_map_lookup_elem(&no_sums, &zero);
+    if (none)
+        bpf_map_update_elem(&block_rows, key, none, BPF_NOEXIST);
     return bpf_map_lookup_elem(&block_rows, key);
 }
 
@@ -138,9 +136,10 @@ static __always_inline struct event_block_value *count_share(const struct event_
 
 /* The request itself counts for its first owner. */
 static __always_inline void count_request(const struct event_block_request *r,
-                                          struct event_block_value *value, __u64 queue,
-                                          __u64 device)
+                                          struct event_block_value *value, const struct took *took)
 {
+    __u64 queue = took->queue, device = took->device;
+
     __sync_fetch_and_add(&value->count, 1);
     if (r->error)
         __sync_fetch_and_add(&value->errors, 1);
@@ -152,29 +151,32 @@ static __always_inline void count_request(const struct event_block_request *r,
         value->device_max_ns = device;
     if (queue + device > value->max_ns)
         value->max_ns = queue + device;
-    count_bucket(value->queue, queue);
-    count_bucket(value->device, device);
-    count_bucket(value->both, queue + device);
+    count_bucket(value->queue, bucket_of(queue / 1000));
+    count_bucket(value->device, bucket_of(device / 1000));
+    count_bucket(value->both, took->bucket);
 }
 
 /* now 0: nobody knows when it ended. */
 static __always_inline void count_rows(const struct event_block_request *r, __u64 now)
 {
-    __u64 queue = r->issue_ns ? r->issue_ns - r->start_ns : 0; /* flushes are issued by others */
-    __u64 device = now - r->start_ns - queue;
-
     struct event_block_value *value = count_share(r, 0);
+    struct took took = {};
 
+    if (now) {
+        took.queue = r->issue_ns ? r->issue_ns - r->start_ns : 0; /* flushes are issued by others */
+        took.device = now - r->start_ns - took.queue;
+        took.bucket = bucket_of((now - r->start_ns) / 1000);
+    }
     if (!value)
         lose(1 + EVENT_LOST_KEYS_FULL);
     else if (now)
-        count_request(r, value, queue, device);
+        count_request(r, value, &took);
     else
         __sync_fetch_and_add(&value->count, 1);
     for (__u32 i = 1; i < EVENT_BLOCK_SHARES && i < r->shares; i++)
         count_share(r, i);
     if (now)
-        count_slice(now - r->start_ns, now);
+        count_slice(&took, now);
 }
 
 /* Woken only when much waits: the agent looks by itself now and then. */

@@ -53,7 +53,7 @@ struct event_block_value {
 
 /* Requests that ended within a slice of the capture. */
 struct event_block_slice {
-    event_u64 count, sum_us, max_us;
+    event_u64 sum_us, max_us;
     event_u32 both[EVENT_BLOCK_BUCKETS];
 };
 
@@ -67,7 +67,7 @@ struct event_block_share {
 
 #define EVENT_BLOCK_SHARES 4
 
-/* A request that has begun, keyed by its address. */
+/* A request that has begun. */
 struct event_block_request {
     event_u64 start_ns, issue_ns; /* issue_ns 0: waits in a queue */
     event_u64 sector;
@@ -78,6 +78,15 @@ struct event_block_request {
     event_u32 kernel; /* a thread of the kernel asked */
     struct event_block_share share[EVENT_BLOCK_SHARES];
     char device[EVENT_DEVICE_SIZE];
+};
+
+/* Addresses of requests that have begun, 0 where there is none: a set is a line of the cache. */
+#define EVENT_BLOCK_SETS_LOG2 11
+#define EVENT_BLOCK_SETS (1u << EVENT_BLOCK_SETS_LOG2)
+#define EVENT_BLOCK_PLACES 8u
+
+struct event_block_set {
+    event_u64 address[EVENT_BLOCK_PLACES];
 };
 
 /* A request that has ended, told through the ring; end_ns is CLOCK_MONOTONIC. */

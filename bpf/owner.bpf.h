@@ -125,34 +125,40 @@ static __always_inline int own_by_bio(struct bio *bio, struct event_block_share 
     return 1;
 }
 
-static __always_inline void own_by_task(struct task_struct *task, struct event_block_share *share)
+/* Who asks: the current task. */
+struct asker {
+    struct task_struct *task;
+    int mine; /* belongs to the target */
+};
+
+static __always_inline void own_by_task(const struct asker *asker, struct event_block_share *share)
 {
     share->owner_kind = EVENT_OWNER_TASK;
-    share->owner = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
-    share->charged = current_is_target();
+    share->owner = bpf_get_current_cgroup_id();
+    share->charged = asker->mine;
 }
 
-/* Who is charged with a bio. task: who submits it, or NULL when that was somebody else before; then
- * the result is left as it is where the bio itself tells nothing. */
-static __always_inline void own(struct bio *bio, struct task_struct *task,
+/* Who is charged with a bio of these flags. asker: NULL when that was somebody before; then the
+ * result is left as it is where the bio itself tells nothing. */
+static __always_inline void own(struct bio *bio, unsigned int flags, const struct asker *asker,
                                 struct event_block_share *share)
 {
-    unsigned int flags = bio ? BPF_CORE_READ(bio, bi_opf) : 0, op = flags & OP_MASK;
-    struct page *page = bio && op == OP_WRITE ? first_page(bio) : NULL;
+    struct page *page = bio && (flags & OP_MASK) == OP_WRITE ? first_page(bio) : NULL;
+    int written_back = page && is_written_back(page);
 
-    if (page && is_written_back(page)) {
+    if (written_back) {
         own_by_page(page, share);
-        if (share->owner_kind != EVENT_OWNER_UNKNOWN || !task)
+        if (share->owner_kind != EVENT_OWNER_UNKNOWN)
             return;
     }
-    if (!task)
+    if (!asker)
         return;
-    if (!is_kernel_thread(task) && !(flags & OP_META)) {
-        own_by_task(task, share);
+    if (!is_kernel_thread(asker->task) && !(flags & OP_META)) {
+        own_by_task(asker, share);
         return;
     }
-    if (is_kernel_thread(task) && bio && own_by_bio(bio, share))
+    if (is_kernel_thread(asker->task) && bio && own_by_bio(bio, share))
         return;
-    if (!page || !is_written_back(page))
+    if (!written_back)
         share->owner_kind = EVENT_OWNER_KERNEL;
 }
