@@ -148,16 +148,16 @@ static struct event_block_key key_of(const struct event_block_request *q,
 {
     struct event_block_key k = {
         .owner = share->owner,
-        .cgroup_id = q->who.cgroup_id,
-        .tgid = q->who.tgid,
-        .ns_tgid = q->who.ns_tgid,
+        .cgroup_id = q->cgroup_id,
+        .tgid = q->tgid,
+        .ns_tgid = q->ns_tgid,
         .owner_kind = share->owner_kind,
         .charged = share->charged,
-        .op = (uint8_t)q->who.part,
-        .kernel = (uint8_t)q->kernel,
+        .op = q->op,
+        .kernel = q->kernel,
     };
 
-    memcpy(k.comm, q->who.comm, sizeof(k.comm));
+    memcpy(k.comm, q->comm, sizeof(k.comm));
     memcpy(k.device, q->device, sizeof(k.device));
     return k;
 }
@@ -298,8 +298,8 @@ static int take_open(void *data, const struct event_block_request *q)
         row = find_row(r, &k);
         if (!row)
             return -ENOMEM;
-        row->value.tgid = q->who.tgid;
-        row->value.ns_tgid = q->who.ns_tgid;
+        row->value.tgid = q->tgid;
+        row->value.ns_tgid = q->ns_tgid;
         row->open += i == 0;
         row->open_bytes += q->share[i].bytes;
     }

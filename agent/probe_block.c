@@ -288,19 +288,13 @@ int probe_block_open_requests(const struct probe *p,
                               int (*fn)(void *data, const struct event_block_request *request),
                               void *data)
 {
-    int sets = bpf_map__fd(block_of(p)->bpf->maps.request_sets);
-    int requests = bpf_map__fd(block_of(p)->bpf->maps.requests);
-    struct event_block_request request;
+    int fd = bpf_map__fd(block_of(p)->bpf->maps.requests), r = 0;
     struct event_block_set set;
-    int r = 0;
 
-    for (uint32_t n = 0; r == 0 && bpf_map_lookup_elem(sets, &n, &set) == 0; n++)
-        for (uint32_t i = 0; r == 0 && i < EVENT_BLOCK_PLACES; i++) {
-            uint32_t place = n * EVENT_BLOCK_PLACES + i;
-
-            if (set.address[i] && bpf_map_lookup_elem(requests, &place, &request) == 0)
-                r = fn(data, &request);
-        }
+    for (uint32_t n = 0; r == 0 && bpf_map_lookup_elem(fd, &n, &set) == 0; n++)
+        for (int i = 0; r == 0 && i < EVENT_BLOCK_PLACES; i++)
+            if (set.place[i].address)
+                r = fn(data, &set.place[i]);
     return r;
 }
 

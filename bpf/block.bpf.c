@@ -16,6 +16,18 @@ const volatile __u8 begins_told = 1; /* block_io_start and block_io_done are the
 
 __u64 merged = 0, requeued = 0, unseen = 0;
 
+struct last_asker {
+    __u64 task;
+    __u32 tgid, ns_tgid;
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct last_asker);
+} last_askers SEC(".maps");
+
 /* ---- a request goes to the device ---- */
 
 #define BIOS_MAX 128
@@ -70,11 +82,11 @@ static __always_inline void issue(struct request *rq)
 
     if (!r)
         return;
-    if (!r->issue_ns) {
+    /* Others were merged into it meanwhile. */
+    if (!r->issue_ns && rq->__data_len != r->bytes) {
         r->bytes = r->share[0].bytes = rq->__data_len;
         r->sector = rq->__sector;
-        if (BPF_CORE_READ(rq, bio) != BPF_CORE_READ(rq, biotail))
-            divide(rq, r);
+        divide(rq, r);
     }
     r->issue_ns = bpf_ktime_get_ns();
 }
@@ -83,13 +95,12 @@ static __always_inline void issue(struct request *rq)
 
 static __always_inline void end(struct request *rq)
 {
-    struct place place = find_place((__u64)rq);
-    struct event_block_request *r = request_at(&place);
+    struct event_block_request *r = find((__u64)rq);
 
     if (!r)
         return;
     count(r, bpf_ktime_get_ns());
-    give_back(&place);
+    give_back(r);
 }
 
 /* ---- a request begins ---- */
@@ -115,17 +126,18 @@ static __always_inline __u32 part_of(struct request *rq)
     }
 }
 
+/* Without a call: it costs as much as all that a request has else. What has no disk has no name. */
 static __always_inline void name_device(struct request *rq, char name[EVENT_DEVICE_SIZE])
 {
-    struct gendisk *disk;
+    const __u64 *from;
 
     if (bpf_core_field_exists(((struct request___old *)0)->rq_disk))
-        disk = BPF_CORE_READ((struct request___old *)rq, rq_disk);
+        from = (const __u64 *)((struct request___old *)rq)->rq_disk->disk_name;
     else
-        disk = BPF_CORE_READ(rq, q, disk);
-    if (disk)
-        bpf_probe_read_kernel(name, EVENT_DEVICE_SIZE,
-                              (void *)disk + bpf_core_field_offset(struct gendisk, disk_name));
+        from = (const __u64 *)rq->q->disk->disk_name;
+    _Static_assert(EVENT_DEVICE_SIZE == 16, "two words");
+    ((__u64 *)name)[0] = from[0];
+    ((__u64 *)name)[1] = from[1];
     name[EVENT_DEVICE_SIZE - 1] = '\0';
 }
 
@@ -142,33 +154,29 @@ static __always_inline void take_stacks(void *ctx, struct event_counters *c,
 
 /* Some kernels do not call programs at each end. Where another request begins at its address, one
  * has ended: it counts, but when that was nobody knows. */
-static __always_inline void end_unseen(__u64 address)
+static __always_inline void end_unseen(const struct event_block_request *r)
 {
-    struct place place = find_place(address);
-    struct event_block_request *r = request_at(&place);
-
-    if (!r)
-        return;
     __sync_fetch_and_add(&unseen, 1);
     count(r, 0);
-    give_back(&place);
 }
 
-/* Only stacks need to know which life of a process it was. */
-static __always_inline void fill_asker(struct event_key *key, struct task_struct *task)
+/* Who asks asks again as a rule: its number need not be looked up then. */
+static __always_inline __u32 ns_tgid_of(struct task_struct *task)
 {
-    if (yields == BLOCK_STACKS) {
-        __builtin_memset(key, 0, sizeof(*key));
-        fill_who(key, task);
-        return;
+    __u32 zero = 0;
+    struct last_asker *last = bpf_map_lookup_elem(&last_askers, &zero);
+
+    if (!last)
+        return 0;
+    if (last->task != (__u64)task || last->tgid != (__u32)task->tgid) {
+        last->ns_tgid = ns_pid_of(BPF_CORE_READ(task, group_leader));
+        last->task = (__u64)task;
+        last->tgid = task->tgid;
     }
-    key->tgid = task->tgid;
-    key->ns_tgid = ns_pid_of(BPF_CORE_READ(task, group_leader));
-    key->cgroup_id = bpf_get_current_cgroup_id();
-    copy_comm(key->comm, task);
+    return last->ns_tgid;
 }
 
-/* The place is another's who is gone: nothing of that may stay. */
+/* Every field: the place was another's. */
 static __always_inline void fill(struct event_block_request *r, struct request *rq,
                                  struct task_struct *task, const struct event_block_share *share)
 {
@@ -176,14 +184,36 @@ static __always_inline void fill(struct event_block_request *r, struct request *
     r->issue_ns = 0;
     r->sector = rq->__sector;
     r->bytes = rq->__data_len;
-    r->shares = 1;
     r->error = 0;
+    r->tgid = task->tgid;
+    r->ns_tgid = ns_tgid_of(task);
+    r->cgroup_id =
+        share->owner_kind == EVENT_OWNER_TASK ? share->owner : bpf_get_current_cgroup_id();
     r->kernel = is_kernel_thread(task);
+    r->op = part_of(rq);
+    r->shares = 1;
+    copy_comm(r->comm, task);
+    name_device(rq, r->device);
     r->share[0] = *share;
     r->share[0].bytes = r->bytes;
-    fill_asker(&r->who, task);
-    r->who.part = part_of(rq);
-    name_device(rq, r->device);
+    if (yields == BLOCK_STACKS) {
+        __builtin_memset(&r->who, 0, sizeof(r->who));
+        fill_who(&r->who, task);
+        r->who.part = r->op;
+    }
+}
+
+/* Whether the target asks for it or is charged with it. Only what is written, and what threads of
+ * the kernel do, can be others' than who asks. */
+static __always_inline int concerns_target(struct request *rq, const struct asker *asker,
+                                           struct event_block_share *share)
+{
+    int others = is_kernel_thread(asker->task) || (rq->cmd_flags & OP_MASK) == OP_WRITE;
+
+    if (!asker->mine && !others)
+        return 0;
+    own(others ? BPF_CORE_READ(rq, bio) : NULL, rq->cmd_flags, asker, share);
+    return share->charged || asker->mine;
 }
 
 static __always_inline void begin(void *ctx, struct request *rq)
@@ -192,18 +222,20 @@ static __always_inline void begin(void *ctx, struct request *rq)
     struct event_counters *c = my_counters();
     struct event_block_share share = {};
     struct event_block_request *r;
+    int concerned;
 
     if (!begin_ns || !c)
         return;
     c->runs++;
-    end_unseen((__u64)rq);
-    /* Only what is written, and what threads of the kernel do, can be others' than who asks. */
-    if (!asker.mine && !is_kernel_thread(asker.task) && (rq->cmd_flags & OP_MASK) != OP_WRITE)
+    concerned = concerns_target(rq, &asker, &share);
+    r = concerned ? obtain((__u64)rq) : find((__u64)rq);
+    if (r && r->start_ns)
+        end_unseen(r);
+    if (!concerned) {
+        if (r)
+            give_back(r);
         return;
-    own(BPF_CORE_READ(rq, bio), rq->cmd_flags, &asker, &share);
-    if (!share.charged && !asker.mine)
-        return;
-    r = obtain_place((__u64)rq);
+    }
     if (!r) {
         c->taken++;
         lose(1 + EVENT_LOST_OPEN_FULL);
@@ -296,11 +328,11 @@ SEC("tp_btf/block_rq_merge")
 int on_rq_merge(unsigned long long *ctx)
 {
     struct event_counters *c = my_counters();
-    struct place place = find_place(ctx[0]);
+    struct event_block_request *r = find(ctx[0]);
 
-    if (!place.address)
+    if (!r)
         return 0;
-    give_back(&place);
+    give_back(r);
     __sync_fetch_and_add(&merged, 1);
     if (c && yields != BLOCK_STACKS)
         c->taken--; /* sums of all CPUs are what counts */

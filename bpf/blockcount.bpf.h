@@ -113,24 +113,24 @@ static __always_inline struct event_block_value *count_share(const struct event_
     const struct event_block_share *share = &r->share[i & (EVENT_BLOCK_SHARES - 1)];
     struct event_block_key key = {
         .owner = share->owner,
-        .cgroup_id = r->who.cgroup_id,
-        .tgid = per_process ? r->who.tgid : 0,
-        .ns_tgid = per_process ? r->who.ns_tgid : 0,
+        .cgroup_id = r->cgroup_id,
+        .tgid = per_process ? r->tgid : 0,
+        .ns_tgid = per_process ? r->ns_tgid : 0,
         .owner_kind = share->owner_kind,
         .charged = share->charged,
-        .op = r->who.part,
+        .op = r->op,
         .kernel = r->kernel,
     };
     struct event_block_value *value;
 
-    __builtin_memcpy(key.comm, r->who.comm, sizeof(key.comm));
+    __builtin_memcpy(key.comm, r->comm, sizeof(key.comm));
     __builtin_memcpy(key.device, r->device, sizeof(key.device));
     value = obtain_row(&key);
     if (!value)
         return NULL;
     __sync_fetch_and_add(&value->bytes, share->bytes);
-    value->tgid = r->who.tgid;
-    value->ns_tgid = r->who.ns_tgid;
+    value->tgid = r->tgid;
+    value->ns_tgid = r->ns_tgid;
     return value;
 }
 

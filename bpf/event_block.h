@@ -67,26 +67,34 @@ struct event_block_share {
 
 #define EVENT_BLOCK_SHARES 4
 
-/* A request that has begun. */
+/* A request that has begun. The program that ends it runs on another CPU as a rule, and fetches
+ * every line of memory that the first one wrote: what always counts is in the first two. */
 struct event_block_request {
+    event_u64 address;            /* of the kernel's own; 0: none is here */
     event_u64 start_ns, issue_ns; /* issue_ns 0: waits in a queue */
     event_u64 sector;
-    struct event_key who; /* with its stacks, where they count; part is what is asked for */
     event_u32 bytes;
-    event_u32 shares; /* how many, at least 1 */
-    event_u32 error;  /* 0, the block layer's status, or (before Linux 5.16) a negative errno */
-    event_u32 kernel; /* a thread of the kernel asked */
-    struct event_block_share share[EVENT_BLOCK_SHARES];
+    event_u32 error;         /* 0, the block layer's status, or (before 5.16) a negative errno */
+    event_u32 tgid, ns_tgid; /* of who asked, as the next three */
+    event_u64 cgroup_id;     /* v2 */
+    event_u8 kernel;         /* a thread of the kernel */
+    event_u8 op;             /* EVENT_PART_READ to EVENT_PART_OTHER */
+    event_u8 shares;         /* how many, at least 1 */
+    event_u8 padding[5];
+    char comm[EVENT_COMM_SIZE];
     char device[EVENT_DEVICE_SIZE];
+    struct event_block_share share[EVENT_BLOCK_SHARES];
+    struct event_key who;   /* with its stacks, where they count */
+    event_u64 to_a_line[2]; /* nothing */
 };
 
-/* Addresses of requests that have begun, 0 where there is none: a set is a line of the cache. */
-#define EVENT_BLOCK_SETS_LOG2 11
+/* A request is in one of the few places of one set, which its address tells. */
+#define EVENT_BLOCK_SETS_LOG2 12
 #define EVENT_BLOCK_SETS (1u << EVENT_BLOCK_SETS_LOG2)
-#define EVENT_BLOCK_PLACES 8u
+#define EVENT_BLOCK_PLACES 4
 
 struct event_block_set {
-    event_u64 address[EVENT_BLOCK_PLACES];
+    struct event_block_request place[EVENT_BLOCK_PLACES];
 };
 
 /* A request that has ended, told through the ring; end_ns is CLOCK_MONOTONIC. */
@@ -99,4 +107,4 @@ struct event_block_done {
 
 _Static_assert(sizeof(struct event_block_key) == 64, "event_block_key");
 _Static_assert(sizeof(struct event_block_value) == 840, "event_block_value");
-_Static_assert(sizeof(struct event_block_request) == 200, "event_block_request");
+_Static_assert(sizeof(struct event_block_request) == 256, "event_block_request");

@@ -2,105 +2,93 @@
 /*
  * The requests that are followed, found by their address.
  *
- * A hash of sets, as caches have them: an address is in one of the few places of one set, or
- * nowhere. Looking takes one line of memory and no call, taking and giving back a place copies
- * nothing, and a request is filled where it stays; the kernel's own hash costs more than all else
- * that is done to a request.
+ * A hash of sets, as caches have them: a request is in one of the few places of one set, or
+ * nowhere. Looking takes no call, taking and giving back a place copies nothing, and a request is
+ * filled where it stays; the kernel's own hash costs more than all else that is done to one.
  */
 #pragma once
 
 #include "bpf/event_block.h"
 #include "bpf/kernel.bpf.h"
 
+/* Such an array begins where a page does, so that places are whole lines of memory. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, EVENT_BLOCK_SETS);
+    __uint(map_flags, BPF_F_MMAPABLE);
     __type(key, __u32);
     __type(value, struct event_block_set);
-} request_sets SEC(".maps");
-
-/* Of the places of all sets, in their order. */
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, EVENT_BLOCK_SETS *EVENT_BLOCK_PLACES);
-    __type(key, __u32);
-    __type(value, struct event_block_request);
 } requests SEC(".maps");
 
-/* While there are none nothing is looked for, as on most hosts most of the time. */
-__s64 open_count = 0;
+/* 1: there was a request to follow. Until then nothing is looked for, as on most hosts most of the
+ * time; a count of them would be one more line that CPUs take from each other. */
+__u8 followed = 0;
 
-/* Where a request is. */
-struct place {
-    __u64 *address; /* NULL: nowhere */
-    __u32 index;
-};
-
-/* Fibonacci hashing (Knuth, TAOCP 3, 6.4): what differs in low bits differs in high ones. The
- * verifier knows that the address is a pointer, with which it lets nobody reckon; half of it copied
- * is a number. */
-static __always_inline __u32 set_of(__u64 address)
+/* Requests of a device are neighbours in memory and are used in turn. So are their places: a
+ * quarter of a kilobyte, which no request is smaller than, has its own, and the other three of its
+ * set where something far away has taken that. The verifier knows that the address is a pointer,
+ * with which it lets nobody reckon; half of it copied is a number. */
+static __always_inline __u32 home_of(__u64 address)
 {
     __u32 low;
 
     asm volatile("%0 = %1" : "=w"(low) : "w"((__u32)address));
-    return (low * 0x9e3779b1u) >> (32 - EVENT_BLOCK_SETS_LOG2);
+    return low >> 8;
 }
 
-static __always_inline struct place find_place(__u64 address)
+static __always_inline struct event_block_set *set_of(__u32 home)
 {
-    struct event_block_set *set;
-    struct place place = {};
-    __u32 n = set_of(address);
+    __u32 n = home / EVENT_BLOCK_PLACES % EVENT_BLOCK_SETS;
 
-    set = open_count ? bpf_map_lookup_elem(&request_sets, &n) : NULL;
-    if (!set)
-        return place;
-#pragma unroll
-    for (__u32 i = 0; i < EVENT_BLOCK_PLACES; i++)
-        if (set->address[i] == address) {
-            place.address = &set->address[i];
-            place.index = n * EVENT_BLOCK_PLACES + i;
-            break;
-        }
-    return place;
+    return bpf_map_lookup_elem(&requests, &n);
 }
 
-static __always_inline struct event_block_request *request_at(const struct place *place)
+static __always_inline struct event_block_request *place_of(struct event_block_set *set, __u32 n)
 {
-    return place->address ? bpf_map_lookup_elem(&requests, &place->index) : NULL;
+    __u64 at = n % EVENT_BLOCK_PLACES;
+
+    asm volatile("" : "+r"(at)); /* or the verifier does not see that it is bounded */
+    return &set->place[at & (EVENT_BLOCK_PLACES - 1)];
 }
 
 static __always_inline struct event_block_request *find(__u64 address)
 {
-    struct place place = find_place(address);
+    __u32 home = home_of(address);
+    struct event_block_set *set = followed ? set_of(home) : NULL;
 
-    return request_at(&place);
-}
-
-/* A place for a request that has none; what is in it is another's. NULL: all are taken. */
-static __always_inline struct event_block_request *obtain_place(__u64 address)
-{
-    struct event_block_set *set;
-    struct place place = {};
-    __u32 n = set_of(address);
-
-    set = bpf_map_lookup_elem(&request_sets, &n);
     if (!set)
         return NULL;
-#pragma unroll
     for (__u32 i = 0; i < EVENT_BLOCK_PLACES; i++)
-        if (!set->address[i] && !__sync_val_compare_and_swap(&set->address[i], 0, address)) {
-            place.address = &set->address[i];
-            place.index = n * EVENT_BLOCK_PLACES + i;
-            __sync_fetch_and_add(&open_count, 1);
-            break;
-        }
-    return request_at(&place);
+        if (place_of(set, home + i)->address == address)
+            return place_of(set, home + i);
+    return NULL;
 }
 
-static __always_inline void give_back(const struct place *place)
+/* A place for a request that begins, with start_ns 0; or its last life's, which was not seen to
+ * end. NULL: all are taken. */
+static __always_inline struct event_block_request *obtain(__u64 address)
 {
-    *place->address = 0;
-    __sync_fetch_and_add(&open_count, -1);
+    __u32 home = home_of(address);
+    struct event_block_set *set = set_of(home);
+
+    if (!set)
+        return NULL;
+    if (!followed)
+        followed = 1;
+    for (__u32 i = 0; i < EVENT_BLOCK_PLACES; i++) {
+        struct event_block_request *r = place_of(set, home + i);
+
+        if (r->address == address)
+            return r;
+        if (!r->address && !__sync_val_compare_and_swap(&r->address, 0, address)) {
+            r->start_ns = 0;
+            return r;
+        }
+    }
+    return NULL;
+}
+
+static __always_inline void give_back(struct event_block_request *r)
+{
+    r->address = 0;
 }

@@ -279,7 +279,7 @@ section_unwind() {
     "$BENCH/unwind.sh"
 }
 
-[ $# -gt 0 ] || set -- idle cost latency throughput symbols render many unwind waits tcp
+[ $# -gt 0 ] || set -- idle cost latency throughput symbols render many unwind waits block tcp
 for section in "$@"; do
     [ "$(type -t "section_$section")" = function ] || { echo "no section '$section'" >&2 && exit 2; }
     printf '\n== %s\n' "$section"
