@@ -256,6 +256,8 @@ static int attach(struct bpf_program *program, struct bpf_link **link, struct er
                    strerror(errno));
 }
 
+/* Who sees threads end comes before who sees them begin: what is known of and gone would seem to go
+ * on for the whole capture. */
 static int attach_all(struct sched *s, struct err *e)
 {
     struct {
@@ -264,10 +266,10 @@ static int attach_all(struct sched *s, struct err *e)
     } hooks[] = {
         {s->bpf->progs.on_sched_process_fork, &s->bpf->links.on_sched_process_fork},
         {s->bpf->progs.on_sched_process_exec, &s->bpf->links.on_sched_process_exec},
+        {s->bpf->progs.on_sched_switch, &s->bpf->links.on_sched_switch},
         {s->bpf->progs.on_sched_wakeup_new, &s->bpf->links.on_sched_wakeup_new},
         {s->bpf->progs.on_sched_wakeup, &s->bpf->links.on_sched_wakeup},
         {s->bpf->progs.on_sched_waking, &s->bpf->links.on_sched_waking},
-        {s->bpf->progs.on_sched_switch, &s->bpf->links.on_sched_switch},
     };
     int r = 0;
 

@@ -403,6 +403,10 @@ static __always_inline void seed(struct task_struct *task, __u64 now)
     else if (!why)
         state = EVENT_RUNNABLE;
     t = obtain_thread(task, ROOM_LOOKS, state, now);
+    if (task->__state & TASK_DEAD) {
+        bpf_map_delete_elem(&threads, &tid); /* its end may have been seen before */
+        return;
+    }
     if (!t || t->state != state || t->why)
         return; /* a hook has seen more of it meanwhile */
     t->why = why;

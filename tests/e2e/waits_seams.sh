@@ -39,9 +39,9 @@ porthole offcpu "$C" --max-overhead 100 -d 3 -o "$T/a.json" 2>"$T/a.err" &
 A=$!
 porthole offwake "$C" --max-overhead 100 -d 3 -o "$T/b.json" 2>"$T/b.err"
 wait $A
-# What both saw of the same threads, within a fifth: they begin and end a little apart.
+# What both saw of the same threads, within a tenth: they begin and end a little apart.
 check "two captures at once see the same" jq -es '[.[] | select(.type == "quality").times] as [$a, $b]
-    | ($a.blocked_us / $a.wall_us - $b.blocked_us / $b.wall_us | fabs) < 0.2' "$T/a.json" "$T/b.json"
+    | ($a.blocked_us / $a.wall_us - $b.blocked_us / $b.wall_us | fabs) < 0.1' "$T/a.json" "$T/b.json"
 
 # ---- every format ----
 says() {
