@@ -27,7 +27,7 @@ run_machine() {
     timeout -k 5 "$seconds" qemu-system-x86_64 -accel tcg -cpu max -m "$memory" -smp 2 -nographic -no-reboot \
         -nodefaults -monitor none -serial file:"$R.console" -serial file:"$R.tar.gz" \
         -drive file="$R.disk",format=raw,if=none,id=disk -device nvme,drive=disk,serial=disk \
-        -kernel "$KERNEL" -initrd "$initramfs" -append "console=ttyS0 quiet panic=-1 rdinit=/init $*" \
+        -kernel "$KERNEL" -initrd "$initramfs" -append "console=ttyS0 loglevel=5 softlockup_all_cpu_backtrace=1 panic=-1 rdinit=/init $*" \
         </dev/null >"$R.qemu" 2>&1
     tar -x -z -f "$R.tar.gz" -C "$R" 2>/dev/null
 }
