@@ -126,7 +126,7 @@ static __always_inline __u32 part_of(struct request *rq)
     }
 }
 
-/* Without a call: it costs as much as all that a request has else. What has no disk has no name. */
+/* Without a call for each pointer on the way. What has no disk has no name. */
 static __always_inline void name_device(struct request *rq, char name[EVENT_DEVICE_SIZE])
 {
     const __u64 *from;
