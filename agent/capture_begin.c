@@ -64,6 +64,14 @@ static void prepare_unwinding(struct context *ctx)
     }
 }
 
+static const struct kernel_orc *find_orc(struct context *ctx)
+{
+    if (!ctx->orc_tried)
+        kernel_orc_find(ctx->setup->kallsyms_fd, &ctx->orc);
+    ctx->orc_tried = true;
+    return ctx->orc.count ? &ctx->orc : NULL;
+}
+
 static void on_loaded(void *data, const uint8_t tag[RESOLVER_TAG_SIZE])
 {
     resolver_own_program(data, tag);
@@ -95,6 +103,8 @@ static int open_probe(struct capture *c, const struct containers *cs, struct err
 
     if (rq->probe->family == FAMILY_IO)
         charges_find(cs, c->target, &setup.charges);
+    if (rq->probe->family == FAMILY_WAITS)
+        setup.orc = find_orc(c->ctx);
     if (!rq->probe->records)
         prepare_unwinding(c->ctx);
     if (!rq->probe->records && c->ctx->unwind_rows)
