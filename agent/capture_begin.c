@@ -144,10 +144,12 @@ static int adopt_one(void *data, pid_t tgid)
     return ++c->adopted >= ADOPT_EAGERLY_MAX;
 }
 
-/* Side-band and unwinding: what stacks are named by. */
+/* Side-band and unwinding: what stacks are named by. A side-band of one cgroup has the kernel look
+ * at cgroups in every switch of the host, some 60 ns: too much where it is switches that are
+ * followed. */
 static int follow_processes(struct capture *c, struct err *e)
 {
-    bool narrow = c->target->kind == TARGET_CGROUP_V2;
+    bool narrow = c->target->kind == TARGET_CGROUP_V2 && c->request.probe->family != FAMILY_WAITS;
     int ranges_fd, processes_fd, r;
 
     r = sideband_new(c->ctx->loop, narrow ? c->target->cgroup_dir : NULL,
