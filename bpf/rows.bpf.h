@@ -30,7 +30,7 @@ struct {
 
 #define MEMORY_PLACES_SHIFT 8
 #define MEMORY_ROWS_SHIFT 10 /* a well-known program is sampled at some hundred addresses */
-#define MEMORY_SPAN_SHIFT 20       /* bytes that share a place, as a power of two */
+#define MEMORY_SPAN_SHIFT 20 /* bytes that share a place, as a power of two */
 
 struct memory {
     struct {
@@ -115,7 +115,8 @@ static __always_inline struct event_range *find_range(struct search *s, struct m
                                                       __u64 address)
 {
     struct event_range *r = bpf_map_lookup_elem(&unwind_ranges, &s->range);
-    __u32 slot = memory_slot(address >> MEMORY_SPAN_SHIFT | (__u64)s->first << 32, MEMORY_PLACES_SHIFT);
+    __u32 slot =
+        memory_slot(address >> MEMORY_SPAN_SHIFT | (__u64)s->first << 32, MEMORY_PLACES_SHIFT);
     __u32 *place = &memory->places[slot & ((1 << MEMORY_PLACES_SHIFT) - 1)], at;
 
     if (r && range_holds(r, address))

@@ -196,8 +196,8 @@ static __noinline long step_to_goroutine(const struct step *s, __u32 goroutine_a
     return 0;
 }
 
-/* The return address, and the caller's rbp or where it is. A read is the dearest part of a step: one
- * is for both where they are neighbours. */
+/* The return address, and the caller's rbp or where it is. A read is the dearest part of a step:
+ * one is for both where they are neighbours. */
 static __always_inline int read_return(const struct step *s, const struct event_row *row, __u64 cfa)
 {
     struct walk *w = s->walk;
