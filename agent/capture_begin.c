@@ -64,6 +64,14 @@ static void prepare_unwinding(struct context *ctx)
     }
 }
 
+static const struct kernel_orc *find_orc(struct context *ctx)
+{
+    if (!ctx->orc_tried)
+        kernel_orc_find(ctx->setup->kallsyms_fd, &ctx->orc);
+    ctx->orc_tried = true;
+    return ctx->orc.count ? &ctx->orc : NULL;
+}
+
 static void on_loaded(void *data, const uint8_t tag[RESOLVER_TAG_SIZE])
 {
     resolver_own_program(data, tag);
@@ -95,6 +103,8 @@ static int open_probe(struct capture *c, const struct containers *cs, struct err
 
     if (rq->probe->family == FAMILY_IO)
         charges_find(cs, c->target, &setup.charges);
+    if (rq->probe->family == FAMILY_WAITS)
+        setup.orc = find_orc(c->ctx);
     if (!rq->probe->records)
         prepare_unwinding(c->ctx);
     if (!rq->probe->records && c->ctx->unwind_rows)
@@ -134,10 +144,12 @@ static int adopt_one(void *data, pid_t tgid)
     return ++c->adopted >= ADOPT_EAGERLY_MAX;
 }
 
-/* Side-band and unwinding: what stacks are named by. */
+/* Side-band and unwinding: what stacks are named by. A side-band of one cgroup has the kernel look
+ * at cgroups in every switch of the host, some 60 ns: too much where it is switches that are
+ * followed. */
 static int follow_processes(struct capture *c, struct err *e)
 {
-    bool narrow = c->target->kind == TARGET_CGROUP_V2;
+    bool narrow = c->target->kind == TARGET_CGROUP_V2 && c->request.probe->family != FAMILY_WAITS;
     int ranges_fd, processes_fd, r;
 
     r = sideband_new(c->ctx->loop, narrow ? c->target->cgroup_dir : NULL,

@@ -7,6 +7,7 @@
 
 #include "agent/agent.h"
 #include "agent/discovery.h"
+#include "agent/kernel_orc.h"
 #include "agent/unwind.h"
 #include "base/loop.h"
 #include "nsresolve/resolve.h"
@@ -24,7 +25,8 @@ struct context {
     struct discovery *discovery;
     struct kernel_types *types;      /* NULL: the kernel tells of none */
     struct unwind_rows *unwind_rows; /* made with the first capture; NULL: frame pointers only */
-    bool unwind_tried;
+    struct kernel_orc orc; /* likewise, with the first that follows threads; count 0: not there */
+    bool unwind_tried, orc_tried;
     unsigned captures; /* under way */
     uint64_t started_ns;
     struct totals totals;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "agent/charges.h"
+#include "agent/kernel_orc.h"
 #include "agent/perf_event.h"
 #include "agent/target.h"
 #include "base/table.h"
@@ -58,7 +59,8 @@ struct probe_setup {
     int unwind_rows_fd; /* the map of unwind rows, or -1: walk by frame pointers */
     void (*loaded)(void *data, const uint8_t tag[8]); /* called for each program, and its parts */
     void *loaded_data;
-    const char *types; /* path of the kernel's types, or NULL: agent/kernel_types.h */
+    const struct kernel_orc *orc; /* how the kernel walks its stack, or NULL */
+    const char *types;            /* path of the kernel's types, or NULL: agent/kernel_types.h */
 };
 
 /* One row with its count since the probe began; borrowed during the call. Non-zero stops. */

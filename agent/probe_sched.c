@@ -76,6 +76,18 @@ static bool has_wakers(uint32_t view)
     return view == EVENT_VIEW_WAKEUP || view == EVENT_VIEW_OFFWAKE || view == EVENT_VIEW_CHAIN;
 }
 
+/* Programs that walk the kernel's stack need bpf_loop(), Linux 5.17. */
+static void set_orc(struct sched_bpf__rodata *ro, const struct kernel_orc *orc)
+{
+    if (!orc || libbpf_probe_bpf_helper(BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_loop, NULL) != 1)
+        return;
+    ro->orc_addresses = orc->addresses;
+    ro->orc_rules = orc->rules;
+    ro->orc_text = orc->text;
+    ro->orc_text_end = orc->text_end;
+    ro->orc_count = orc->count;
+}
+
 static void set_constants(struct sched *s, const struct probe_setup *setup,
                           const struct probe_filter *filter)
 {
@@ -83,6 +95,7 @@ static void set_constants(struct sched *s, const struct probe_setup *setup,
     const struct wait_filter *wait = &setup->wait;
 
     PROBE_SET_FILTER(ro, filter);
+    set_orc(ro, setup->orc);
     ro->per_thread = setup->per_thread || s->view == EVENT_VIEW_RUNQ;
     ro->unwind_enabled = setup->unwind_rows_fd >= 0;
     ro->stack_max = setup->stack_max;

@@ -255,7 +255,8 @@ static void on_ranges(void *data, uint32_t tgid, const struct scene_range *range
                                                        .count = ranges[i].place.count,
                                                        .index = ranges[i].place.index,
                                                        .blocks = ranges[i].place.blocks,
-                                                       .shift = ranges[i].place.shift};
+                                                       .shift = ranges[i].place.shift,
+                                                       .number = ranges[i].place.number};
     process = (struct event_process){.first = b->first, .count = (uint32_t)count};
     retire(u, t->block);
     t->block = b;

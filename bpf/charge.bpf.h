@@ -53,9 +53,12 @@ static __always_inline __u64 whole_us(struct event_thread *t, __u64 ns)
     return sum / 1000;
 }
 
+/* The key is a thread's, which can be woken here while it is still being switched out elsewhere: of
+ * a key that changes while it is filed by there would be two rows. */
 static __always_inline void add_row(const struct event_key *key, __u64 amount, __u64 now)
 {
     struct event_counters *c = my_counters();
+    struct event_key unchanging;
     int lost;
 
     if (!c || !begin_ns || !amount)
@@ -63,7 +66,8 @@ static __always_inline void add_row(const struct event_key *key, __u64 amount, _
     if (!c->first_ns)
         c->first_ns = now;
     c->taken += amount;
-    lost = row_add(key, amount, now);
+    unchanging = *key;
+    lost = row_add(&unchanging, amount, now);
     if (lost > 0 && lost <= EVENT_LOST_COUNT)
         c->lost[lost - 1] += amount;
 }

@@ -223,8 +223,8 @@ struct event_range {
     event_u32 first, count; /* rows; count 0: not there yet */
     event_u32 index;        /* the first of its blocks, in front of the rows */
     event_u32 blocks;
-    event_u32 shift; /* a block is 1 << shift bytes of pc */
-    event_u32 padding;
+    event_u32 shift;  /* a block is 1 << shift bytes of pc */
+    event_u32 number; /* of these rows; no others ever have it */
 };
 
 /* The ranges of a process, sorted by start. */

@@ -48,13 +48,26 @@ static __always_inline __u64 ancestor_id(struct cgroup *cgroup)
     return ancestor_at(cgroup, filter_level);
 }
 
-static __always_inline __u64 v1_ancestor_id(struct task_struct *task)
+/* Most cgroups of a host are told by two numbers: what is not deeper than the target's is the
+ * target's or elsewhere. The verifier knows it as a cgroup. */
+static __always_inline int cgroup_is_target(struct cgroup *cgroup)
 {
-    struct css_set *set = BPF_CORE_READ(task, cgroups);
-    struct cgroup_subsys_state *css = NULL;
+    int level = cgroup->level;
 
-    bpf_core_read(&css, sizeof(css), &set->subsys[filter_subsystem & 15]);
-    return ancestor_id(BPF_CORE_READ(css, cgroup));
+    if (level <= (int)filter_level)
+        return level == (int)filter_level && cgroup->kn->id == filter_cgroup;
+    return ancestor_id(cgroup) == filter_cgroup;
+}
+
+/* Which of the task's cgroups is the v1 controller's. The verifier follows types through an array
+ * of pointers, too. */
+static __always_inline int v1_is_target(struct task_struct *task)
+{
+    void *set = task->cgroups;
+    struct cgroup_subsys_state **css = set + bpf_core_field_offset(struct css_set, subsys) +
+                                       sizeof(*css) * (filter_subsystem & 15);
+
+    return cgroup_is_target((*css)->cgroup);
 }
 
 static __always_inline int current_is_target(void)
@@ -66,21 +79,9 @@ static __always_inline int current_is_target(void)
     if (filter_kind == EVENT_FILTER_CGROUP_V2 &&
         bpf_get_current_ancestor_cgroup_id(filter_level) != filter_cgroup)
         return 0;
-    if (filter_kind == EVENT_FILTER_CGROUP_V1 &&
-        v1_ancestor_id((struct task_struct *)bpf_get_current_task()) != filter_cgroup)
+    if (filter_kind == EVENT_FILTER_CGROUP_V1 && !v1_is_target(bpf_get_current_task_btf()))
         return 0;
     return !filter_tgids || bpf_map_lookup_elem(&target_tgids, &tgid);
-}
-
-/* Most cgroups of a host are told by two numbers: what is not deeper than the target's is the
- * target's or elsewhere. The verifier knows it as a cgroup. */
-static __always_inline int cgroup_is_target(struct cgroup *cgroup)
-{
-    int level = cgroup->level;
-
-    if (level <= (int)filter_level)
-        return level == (int)filter_level && cgroup->kn->id == filter_cgroup;
-    return ancestor_id(cgroup) == filter_cgroup;
 }
 
 /* The same for a task that is not the current one, such as that which is switched in or woken. The
@@ -93,7 +94,7 @@ static __always_inline int task_is_target(struct task_struct *task)
         return 0;
     if (filter_kind == EVENT_FILTER_CGROUP_V2 && !cgroup_is_target(task->cgroups->dfl_cgrp))
         return 0;
-    if (filter_kind == EVENT_FILTER_CGROUP_V1 && v1_ancestor_id(task) != filter_cgroup)
+    if (filter_kind == EVENT_FILTER_CGROUP_V1 && !v1_is_target(task))
         return 0;
     return !filter_tgids || bpf_map_lookup_elem(&target_tgids, &tgid);
 }

@@ -169,7 +169,7 @@ static __always_inline void take_stacks(void *ctx, struct event_thread *t, struc
 
     t->key.user_stack = t->key.kernel_stack = 0;
     t->key.exec_id = (__u32)BPF_CORE_READ(task, group_leader, self_exec_id);
-    stack_take(ctx, SKIP_PROGRAM, 0, &t->key.kernel_stack);
+    kstack_take(ctx, KSTACK_SWITCH, &t->key.kernel_stack);
     if (c && view != EVENT_VIEW_STATES)
         take_user_stack(ctx, NULL, c, now, &t->key.user_stack);
 }

@@ -36,15 +36,20 @@ static __always_inline __u64 stack_hash(const struct event_stack *stack)
     return hash;
 }
 
+/* Of a stack whose addresses have this hash. */
+static __always_inline __u64 stack_key(__u64 hash, __u32 depth, __u32 flags)
+{
+    hash = stack_hash_step(hash, depth ^ (__u64)flags << 32);
+    return hash ? hash : 1;
+}
+
 /* Stores the stack, whose addresses have this hash; *ret is its key. Returns 0, or which loss it
  * was, plus one. */
 static __always_inline int stack_store(const struct event_stack *stack, __u64 hash, __u64 *ret)
 {
     long error;
 
-    hash = stack_hash_step(hash, stack->depth ^ (__u64)stack->flags << 32);
-    if (!hash)
-        hash = 1;
+    hash = stack_key(hash, stack->depth, stack->flags);
     *ret = hash;
     if (bpf_map_lookup_elem(&stacks, &hash))
         return 0;

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "bpf/rows.bpf.h"
 #include "bpf/stack.bpf.h"
 
 const volatile __u8 unwind_enabled = 0; /* needs bpf_loop(), Linux 5.17 */
@@ -50,22 +51,6 @@ enum {
 #define GO_PC_OF_G 64
 
 struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(map_flags, BPF_F_MMAPABLE);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, struct event_row);
-} unwind_rows SEC(".maps");
-
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(map_flags, BPF_F_MMAPABLE);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, struct event_range);
-} unwind_ranges SEC(".maps");
-
-struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 1);
     __type(key, __u32);
@@ -75,12 +60,10 @@ struct {
 /* One walk. In a map, so that the verifier sees unknown numbers and visits each loop once. */
 struct walk {
     __u64 ip, sp;
-    __u64 bp;           /* rbp, unless bp_at says where it was saved */
-    __u64 bp_at;        /* few callers' rbp is ever needed: read then */
-    __u64 hash;         /* of the addresses so far */
-    __u32 first, count; /* the process's ranges */
-    __u32 range;        /* the last one that held an address: the next is mostly the same */
-    __u32 lo, hi;
+    __u64 bp;             /* rbp, unless bp_at says where it was saved */
+    __u64 bp_at;          /* few callers' rbp is ever needed: read then */
+    __u64 hash;           /* of the addresses so far */
+    struct search search; /* in the process's ranges and their rows */
     __u32 flags;
     __u32 signals, switches, goroutines;
     __u32 exact;    /* ip was executing: the leaf, or interrupted by a signal */
@@ -98,6 +81,7 @@ struct {
 struct step {
     struct walk *walk;
     struct event_stack *stack;
+    struct memory *memory;
 #ifdef UNWIND_OTHERS
     struct task_struct *task;
 #endif
@@ -142,76 +126,6 @@ static __always_inline int read_bp(const struct step *s)
         return -1;
     w->bp_at = 0;
     return 0;
-}
-
-static __always_inline int range_holds(const struct event_range *r, __u64 address)
-{
-    return r->start <= address && address < r->end;
-}
-
-/* The range that holds this address, or NULL. */
-static __always_inline struct event_range *find_range(struct walk *w, __u64 address)
-{
-    struct event_range *r = bpf_map_lookup_elem(&unwind_ranges, &w->range);
-
-    if (r && range_holds(r, address))
-        return r;
-    w->lo = w->first;
-    w->hi = w->first + w->count;
-    for (int i = 0; i < 11; i++) {
-        __u32 mid = w->lo + ((w->hi - w->lo) >> 1);
-
-        if (w->lo >= w->hi)
-            break;
-        r = bpf_map_lookup_elem(&unwind_ranges, &mid);
-        if (!r)
-            return NULL;
-        if (r->end <= address)
-            w->lo = mid + 1;
-        else
-            w->hi = mid;
-    }
-    if (w->lo >= w->first + w->count)
-        return NULL;
-    r = bpf_map_lookup_elem(&unwind_ranges, &w->lo);
-    if (!r || !range_holds(r, address))
-        return NULL;
-    w->range = w->lo;
-    return r;
-}
-
-/* The last row at or before pc, or NULL. The block leaves few rows to search. */
-static __always_inline struct event_row *find_row(struct walk *w, const struct event_range *range,
-                                                  __u32 pc)
-{
-    __u32 at = pc >> (range->shift & 31), last = range->blocks - 1;
-    const struct event_block *block;
-    struct event_row *row;
-
-    at = range->index + (at < last ? at : last);
-    block = bpf_map_lookup_elem(&unwind_rows, &at);
-    if (!block)
-        return NULL;
-    w->lo = block->begin;
-    w->hi = block->end;
-    for (int i = 0; i < 24; i++) {
-        __u32 mid = w->lo + ((w->hi - w->lo) >> 1);
-
-        if (w->lo >= w->hi)
-            break;
-        at = range->first + mid;
-        row = bpf_map_lookup_elem(&unwind_rows, &at);
-        if (!row)
-            return NULL;
-        if (row->pc <= pc)
-            w->lo = mid + 1;
-        else
-            w->hi = mid;
-    }
-    if (w->lo == 0 || w->lo > range->count)
-        return NULL;
-    at = range->first + w->lo - 1;
-    return bpf_map_lookup_elem(&unwind_rows, &at);
 }
 
 static __always_inline long stop(struct walk *w, enum event_broken cause)
@@ -282,11 +196,31 @@ static __noinline long step_to_goroutine(const struct step *s, __u32 goroutine_a
     return 0;
 }
 
+/* The return address, and the caller's rbp or where it is. A read is the dearest part of a step:
+ * one is for both where they are neighbours. */
+static __always_inline int read_return(const struct step *s, const struct event_row *row, __u64 cfa)
+{
+    struct walk *w = s->walk;
+    __u64 words[2];
+
+    if (row->rbp == 2) {
+        if (read_memory(s, cfa - 16, words, sizeof(words)) < 0)
+            return -1;
+        w->bp_at = 0;
+        w->bp = words[0];
+        w->ip = words[1];
+        return 0;
+    }
+    if (row->rbp)
+        w->bp_at = row->rbp == RBP_AT_RBP ? w->bp : cfa - 8 * (__u64)row->rbp;
+    return read_user(s, cfa - 8, &w->ip);
+}
+
 static __always_inline long step_by_row(const struct step *s, const struct event_row *row)
 {
     struct walk *w = s->walk;
     __s64 offset = (__s64)row->offset * 8;
-    __u64 cfa, ip;
+    __u64 cfa;
 
     if ((row->kind == ROW_RBP || row->kind == ROW_DEREF_RBP || row->kind == ROW_SWITCH ||
          row->rbp == RBP_AT_RBP) &&
@@ -332,13 +266,10 @@ static __always_inline long step_by_row(const struct step *s, const struct event
      * stack. */
     if (cfa <= w->sp && (row->kind != ROW_SWITCH || !cfa))
         return stop(w, EVENT_BROKEN_BACKWARDS);
-    if (read_user(s, cfa - 8, &ip) < 0)
+    if (read_return(s, row, cfa) < 0)
         return stop(w, EVENT_BROKEN_UNREADABLE);
-    if (row->rbp)
-        w->bp_at = row->rbp == RBP_AT_RBP ? w->bp : cfa - 8 * (__u64)row->rbp;
-    if (ip == 0)
+    if (w->ip == 0)
         return stop(w, EVENT_BROKEN_ENDED);
-    w->ip = ip;
     w->sp = cfa;
     w->exact = 0;
     return 0;
@@ -365,13 +296,13 @@ static long unwind_step(__u32 i, struct step *s)
     if (at >= stack_max)
         return 1;
     pc = w->exact ? w->ip : w->ip - 1;
-    range = find_range(w, pc);
+    range = find_range(&w->search, s->memory, pc);
     if (range && !range->count) {
         w->fallback = 1;
         return 1;
     }
     if (range)
-        row = find_row(w, range, pc - range->bias);
+        row = find_row(&w->search, s->memory, range, pc - range->bias);
     /* Nobody called what a signal interrupted, nor the way back from it: the kernel made it look
      * so. Who names a caller's frame looks one byte before it, where the call is. */
     interrupted = w->exact ? at > 0 : row && row->kind == ROW_SIGNAL;
@@ -424,14 +355,16 @@ static __always_inline int unwind(struct step *s, __u32 tgid, struct bpf_perf_ev
 
     s->walk = w = bpf_map_lookup_elem(&walks, &zero);
     s->stack = bpf_map_lookup_elem(&scratch, &zero);
-    if (!process || !s->walk || !s->stack)
+    s->memory = bpf_map_lookup_elem(&memories, &zero);
+    if (!process || !s->walk || !s->stack || !s->memory)
         return -1;
     __builtin_memset(w, 0, sizeof(*w));
-    w->first = w->range = process->first;
-    w->count = process->count;
+    w->search.first = w->search.range = process->first;
+    w->search.count = process->count;
     w->exact = 1;
     w->hash = stack_seed;
-    if (w->count == 0 || w->count > EVENT_RANGES_PER_PROCESS_MAX || user_registers(s, ctx) < 0)
+    if (w->search.count == 0 || w->search.count > EVENT_RANGES_PER_PROCESS_MAX ||
+        user_registers(s, ctx) < 0)
         return -1;
     s->stack->depth = 0;
     bpf_loop(stack_max, unwind_step, s, 0);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "bpf/filter.bpf.h"
+#include "bpf/kstack.bpf.h"
 #include "bpf/thread.bpf.h"
 #include "bpf/unwind.bpf.h"
 
@@ -107,7 +108,7 @@ static __always_inline int take_interrupt(void *ctx, struct event_waker *w)
 static __always_inline int take_task(void *ctx, struct event_counters *c, __u64 now,
                                      struct event_waker *w, struct task_struct *task)
 {
-    int lost = stack_take(ctx, SKIP_PROGRAM, 0, &w->kernel_stack);
+    int lost = kstack_take(ctx, KSTACK_WAKING, &w->kernel_stack);
 
     describe_waker(w, task);
     if (task->flags & PF_KTHREAD) {

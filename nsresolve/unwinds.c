@@ -28,6 +28,7 @@ struct unwinds {
     struct unwind_entry **placed; /* those with rows, by where they are */
     size_t placed_count, placed_allocated;
     uint64_t clock, freed;
+    uint32_t numbers;
     uint64_t rows, refused, evicted;
 };
 
@@ -173,6 +174,7 @@ static bool place_rows(struct unwinds *u, struct unwind_entry *e, const struct u
     if (!make_room(u, slots_of(&p), &at, &p.index))
         return false;
     p.first = p.index + p.blocks;
+    p.number = ++u->numbers;
     if (write_place(u, &p, rows) < 0)
         return false;
     memmove(&u->placed[at + 1], &u->placed[at], (u->placed_count - at) * sizeof(*u->placed));

@@ -58,6 +58,7 @@ uint64_t unwinds_freed(const struct unwinds *u);
 struct unwind_place {
     uint32_t first, count;
     uint32_t index, blocks, shift; /* a block is 1 << shift bytes of pc */
+    uint32_t number;               /* never given twice: what is kept of rows is told apart by it */
 };
 
 /* Where its rows are, and the bias that turns an address into their pc for a mapping at start with

@@ -14,8 +14,9 @@ PATIENCE=${PATIENCE:-60} # seconds that perf may take to read what it wrote
 
 # ours: percent whole, mean user depth, ns a sample, and ns of the walk by tables for each user frame.
 # Runs for other tasks only look at their cgroup; what that costs was measured with an idle container
-# ($IDLE_NS).
+# ($IDLE_NS). The tables are made before: how long that takes is what first() is for.
 ours() {
+    "$B/porthole" cpu "$P" -d 1 -F $RATE -o "$T/o.json" 2>"$T/err" || return
     "$B/porthole" cpu "$P" -d "$TIME" -F $RATE -o "$T/o.json" 2>"$T/err" || return
     jq -rs --argjson idle "$IDLE_NS" '
         (map(select(.type == "frame" and .kind == "kernel") | {("\(.id)"): 1}) | add // {}) as $kernel

@@ -139,6 +139,38 @@ waits_difference() {
     awk -v a="$(median <"$T/waits.$1")" -v b="$(median <"$T/waits.$2")" 'BEGIN { printf("%.0f", a - b) }'
 }
 
+# Three seconds of ping-pong; how many switches that were is left in $T/waits.switches.
+waits_switches() {
+    runc exec "$PIPE" /bin/busybox taskset 1 /bin/pingpong 3 | awk '{ n += 2 * $1 } END { print n }' >"$T/waits.switches"
+}
+
+# waits_counted NAME COMMAND…: nanoseconds of its programs for each switch, by the kernel's count.
+waits_counted() {
+    : >"$T/hooks.counted"
+    hooks_measure counted 1 waits_switches "${@:2}"
+    awk -v n="$(cat "$T/waits.switches")" 'n > 0 && $1 { print $1 / n }' "$T/hooks.counted" >>"$T/waits.counted.$1"
+}
+
+# The same question put to the kernel, whose count varies less than a task's CPU time does.
+waits_counts() {
+    local round name
+    # shellcheck disable=SC2034 # hooks.sh's
+    HOOKS="sched_|waking|wakeup"
+    kernel_counts
+    for ((round = 0; round < ROUNDS; round++)); do
+        waits_counted offcpu "$B/porthole" offcpu "$PIPE" -d 600 --max-overhead 100 -o "$T/w.json"
+        PORTHOLE_SOCKET=$T/plain.sock waits_counted fp "$B/porthole" offcpu "$PIPE" -d 600 --max-overhead 100 -o "$T/w.json"
+        waits_counted outside "$B/porthole" offcpu $WAITS_IDLE -d 600 --max-overhead 100 -o "$T/w.json"
+        ! command -v offcputime >/dev/null || waits_counted offcputime offcputime 600
+        ! command -v wakeuptime >/dev/null || waits_counted wakeuptime wakeuptime 600
+    done
+    echo "ns a switch in the programs, by the kernel's count, which adds some 35 to each of their runs:"
+    for name in offcpu fp outside offcputime wakeuptime; do
+        printf '  %-12s %18s\n' $name "$(waits_cell counted.$name)"
+    done
+    printf 'offcpu by frame pointers / offcputime: %s (bar: 0.5)\n' "$(waits_ratio counted.fp counted.offcputime)"
+}
+
 # What is left of redis' rate.
 waits_redis() {
     local round name rate before
@@ -185,4 +217,5 @@ section_waits() {
     waits_table
     waits_flood
     waits_redis
+    waits_counts
 }

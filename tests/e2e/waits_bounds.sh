@@ -63,13 +63,17 @@ crowd() {
     runc_stop "$C"
 }
 
+# Two processes that only wake each other, on one CPU: on all of them they would starve everything else,
+# traced or not.
 flood() {
     victim "$C" /bin/busybox taskset 1 /bin/pingpong
     for view in offwake switches; do
-        capture "$view" "$C" -d 1
+        capture "$view" "$C" -d 4
         check "a flood of switches: $view loses none in silence" stacks_add_up
+        check "a flood of switches: $view: each thread's time adds up" adds_up
     done
-    check "a flood of switches: there were many" times '.voluntary + .involuntary > 5000'
+    check "a flood of switches: there were hundreds of thousands" times '.voluntary + .involuntary > 200000'
+    quality "$T/o.json" '"# \((.times.voluntary + .times.involuntary) / 4 | floor) switches a second"'
     runc_stop "$C"
     victim "$C" /bin/crowd 4 maze
     for view in offcpu chain; do

@@ -47,14 +47,16 @@ check "two captures at once see the same" jq -es '[.[] | select(.type == "qualit
 says() {
     check "$1" sh -c "$2"
 }
-for view in offcpu offwake; do
+# drawn VIEW WORD: each format of stacks has the word, and a saved capture is drawn with the same sum.
+drawn() {
+    local view=$1 word=$2 format
     for format in tree folded svg json pprof; do
-        porthole "$view" "$C" -d 0.5 -f "$format" >"$T/out.$format" 2>"$T/err"
+        porthole "$view" "$C" -d 0.3 -f "$format" >"$T/out.$format" 2>"$T/err"
         case $format in
         # Where nothing branches a tree leaves functions out.
-        tree) says "$view -f tree: its total is in it" "grep -q '^100.0% ' '$T/out.tree' || grep -q ' s blocked, ' '$T/out.tree'" ;;
-        pprof) says "$view -f pprof: nap_ms is in it" "gunzip -c '$T/out.pprof' | grep -qa nap_ms" ;;
-        *) says "$view -f $format: nap_ms is in it" "grep -q nap_ms '$T/out.$format'" ;;
+        tree) says "$view -f tree: its total is in it" "grep -qE ', [0-9,]+ lost$' '$T/out.tree'" ;;
+        pprof) says "$view -f pprof: $word is in it" "gunzip -c '$T/out.pprof' | grep -qa '$word'" ;;
+        *) says "$view -f $format: $word is in it" "grep -q '$word' '$T/out.$format'" ;;
         esac
     done
     porthole render "$T/out.json" -f folded >"$T/f" 2>"$T/err"
@@ -62,6 +64,18 @@ for view in offcpu offwake; do
         [ "$(samples "$T/f")" = "$(quality "$T/out.json" .shown)" ]
     porthole render "$T/out.json" -f svg >"$T/again.svg" 2>"$T/err"
     check "$view: render draws it as a flame graph" grep -q '</svg>' "$T/again.svg"
+}
+for view in offcpu switches offwake chain hotcold; do
+    drawn $view nap_ms
+done
+drawn wakeup 'timer interrupt'
+for view in runq states; do
+    for format in table rows json; do
+        porthole $view "$C" -d 0.3 -f $format >"$T/out.$format" 2>"$T/err"
+        says "$view -f $format: the threads are in it" "grep -q churn '$T/out.$format'"
+    done
+    porthole render "$T/out.json" -f table >"$T/again" 2>"$T/err"
+    check "$view: render draws a saved capture as a table" grep -q churn "$T/again"
 done
 
 # ---- who comes in later ----

@@ -3,18 +3,20 @@
 #
 # A machine made of software with Debian's stock 6.1 kernel, for the tests beside this file.
 
-# The newest that the package lists know; kept for the next run. Leaves $KERNEL, or says why not in $WHY.
+# The newest that the package lists know, and one module of it; kept for the next run. Leaves $KERNEL and
+# $MODULE, or says why not in $WHY.
 fetch_kernel() {
     local package
     package=$(apt-cache search --names-only '^linux-image-6\.1\.0-[0-9]+-cloud-amd64$' | cut -d ' ' -f 1 | sort -V | tail -n 1)
     [ "$package" ] || { WHY="no package list names a linux-image-6.1.0-*-cloud-amd64" && return 1; }
     KERNEL=$ROOT/build/vm/$package
-    [ -s "$KERNEL" ] && return
+    MODULE=$KERNEL.brd.ko
+    [ -s "$KERNEL" ] && [ -s "$MODULE" ] && return
     mkdir -p "$T/deb" "$ROOT/build/vm"
     (cd "$T/deb" && timeout 120 apt-get download "$package") >"$T/apt.log" 2>&1 ||
         { WHY="cannot download $package: $(tail -n 1 "$T/apt.log")" && return 1; }
-    dpkg-deb --fsys-tarfile "$T"/deb/*.deb | tar -x -C "$T/deb" --wildcards './boot/vmlinuz-*' &&
-        mv "$T"/deb/boot/vmlinuz-* "$KERNEL"
+    dpkg-deb --fsys-tarfile "$T"/deb/*.deb | tar -x -C "$T/deb" --wildcards './boot/vmlinuz-*' '*/brd.ko' &&
+        mv "$T"/deb/lib/modules/*/kernel/drivers/block/brd.ko "$MODULE" && mv "$T"/deb/boot/vmlinuz-* "$KERNEL"
 }
 
 # run_machine SECONDS MEGABYTES INITRAMFS PARAMETER…: until it is switched off. Its console goes to

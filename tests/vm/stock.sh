@@ -41,7 +41,9 @@ build_image() {
     machine_config vm-zeros /bin/calls zeros
     machine_config vm-waits /bin/waits spinner sleeper holder locker never breeder
     machine_config vm-disk /bin/waits never
+    machine_config vm-swap /bin/waits never
     RUNC_NETWORK=', "path": "/proc/1/ns/net"' machine_config vm-talk /bin/talk serve 127.0.0.1 7000
+    cp "$MODULE" "$IMAGE/brd.ko"
     cp "$ROOT/tests/vm/init" "$IMAGE/init"
     chmod 755 "$IMAGE/init"
     (cd "$IMAGE" && find . | cpio -o -H newc -R 0:0) >"$T/initramfs" 2>/dev/null
@@ -253,6 +255,30 @@ block() {
         jq -es 'any(.type == "event" and .latency_us > 0 and .device == "nvme0n1" and .comm == "disk")' "$R/block-events.json"
 }
 
+# A disk of memory is a module's, and is read in the reader's own time.
+module_is_named() {
+    jq -es 'any(.type == "frame" and .file == "[brd]" and .named and (.name | startswith("brd_")))' "$R/module.json" >/dev/null ||
+        { jq -c 'select(.type == "frame" and .kind == "kernel" and (.file // "[kernel]") != "[kernel]")' "$R/module.json" | head -n 3 && return 1; }
+}
+
+module() {
+    check "a capture while a module's code runs works" exited module 0
+    check "functions of a kernel module have names, and the module's with them" module_is_named
+}
+
+# swapped OP: bytes that are charged to the container, of requests by who needed the memory or by whoever makes room.
+swapped() {
+    jq -es --arg op "$1" '[.[] | select(.record == "block" and .charged and .op == $op).bytes] | add > 1000000' "$R/swap.json" >/dev/null ||
+        { jq -c 'select(.record == "block")' "$R/swap.json" | head -n 5 && cat "$R/swap-file.out" "$R/swap-work.err" && return 1; }
+}
+
+swap() {
+    check "a container works on with its memory swapped out" exited swap-work 0
+    check "what is swapped out is charged to the container whose memory it is" swapped write
+    check "what is swapped in is charged to who touches it" swapped read
+    check "swap: no request is lost in silence" waits_balance swap
+}
+
 # ---- the boots ----
 
 fetch_kernel || skip_all "$WHY"
@@ -262,6 +288,8 @@ if boot v2 v2 cgroup_no_v1=all; then
     waits v2
     tcp v2
     block v2
+    module
+    swap
     ends_well
     paranoid
     hidden
