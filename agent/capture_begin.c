@@ -8,6 +8,7 @@
 #include "agent/kernel_types.h"
 #include "agent/quota.h"
 
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <string.h>
 
@@ -64,9 +65,11 @@ static void prepare_unwinding(struct context *ctx)
     }
 }
 
+/* Programs that walk the kernel's stack need bpf_loop(), Linux 5.17. */
 static const struct kernel_orc *find_orc(struct context *ctx)
 {
-    if (!ctx->orc_tried)
+    if (!ctx->orc_tried &&
+        libbpf_probe_bpf_helper(BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_loop, NULL) == 1)
         kernel_orc_find(ctx->setup->kallsyms_fd, &ctx->orc);
     ctx->orc_tried = true;
     return ctx->orc.count ? &ctx->orc : NULL;

@@ -76,10 +76,9 @@ static bool has_wakers(uint32_t view)
     return view == EVENT_VIEW_WAKEUP || view == EVENT_VIEW_OFFWAKE || view == EVENT_VIEW_CHAIN;
 }
 
-/* Programs that walk the kernel's stack need bpf_loop(), Linux 5.17. */
 static void set_orc(struct sched_bpf__rodata *ro, const struct kernel_orc *orc)
 {
-    if (!orc || libbpf_probe_bpf_helper(BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_loop, NULL) != 1)
+    if (!orc)
         return;
     ro->orc_addresses = orc->addresses;
     ro->orc_rules = orc->rules;
@@ -176,7 +175,8 @@ static int sched_types(struct table *names)
     return r;
 }
 
-/* A kernel whose verifier does not take the unwinder still walks by frame pointers. */
+/* A kernel whose verifier does not take the unwinder, or the walk of its own stack, still walks by
+ * frame pointers, or itself. */
 static int open_object(struct sched *s, const struct probe_setup *setup, struct err *e)
 {
     LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = setup->types);
@@ -185,11 +185,12 @@ static int open_object(struct sched *s, const struct probe_setup *setup, struct 
 
     s->bpf = sched_bpf__open_opts(&opts);
     r = s->bpf ? load(s, setup, e) : -errno;
-    if (r == 0 || setup->unwind_rows_fd < 0 || !s->bpf)
+    if (r == 0 || (setup->unwind_rows_fd < 0 && !setup->orc) || !s->bpf)
         return r;
     sched_bpf__destroy(s->bpf);
     *e = (struct err){0};
     plain.unwind_rows_fd = -1;
+    plain.orc = NULL;
     s->bpf = sched_bpf__open_opts(&opts);
     return s->bpf ? load(s, &plain, e) : -errno;
 }
