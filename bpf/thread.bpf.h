@@ -5,7 +5,8 @@
  * exactly one of them.
  *
  * A thread's entry is changed by whoever switches it out or in (its run queue is locked then) and
- * by whoever wakes it (which happens once per sleep), never by two at a time.
+ * by whoever wakes it (which happens once per sleep). They meet only where a thread is woken while
+ * it is still being switched out: such a wait, of microseconds, may be given to half of its stack.
  */
 #pragma once
 

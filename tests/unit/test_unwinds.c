@@ -76,7 +76,7 @@ static struct unwind_entry *get(struct unwinds *u, int16_t whose)
     return unwinds_get(u, &id);
 }
 
-/* As bpf/unwind.bpf.h searches. */
+/* As bpf/rows.bpf.h searches. */
 static const struct unwind_row *search(const struct memory *m, const struct unwind_place *p,
                                        uint32_t pc)
 {
@@ -183,6 +183,27 @@ static void rows_that_somebody_holds_are_never_written_over(void **state _unused
     unwinds_get_stats(u, &stats);
     assert_int_equal(stats.refused, 1);
     assert_int_equal(stats.evicted, 0);
+}
+
+/* What a program remembers of rows would be another file's where the place is the same. */
+static void a_table_in_the_place_of_another_has_a_number_of_its_own(void **state _unused_)
+{
+    struct memory m;
+    _cleanup_(unwinds_freep) struct unwinds *u = fresh(&m, 120); /* room for one */
+    struct unwind_entry *one = put(u, 1);
+    struct unwind_place first, again, second;
+    uint64_t bias;
+
+    assert_true(unwind_entry_rows(one, 0, 0, &first, &bias));
+    unwinds_unref(u, one);
+    one = get(u, 1);
+    assert_true(unwind_entry_rows(one, 0, 0, &again, &bias));
+    unwinds_unref(u, one);
+    assert_int_not_equal(first.number, 0); /* of what is not remembered yet */
+    assert_int_equal(again.number, first.number);
+    assert_true(unwind_entry_rows(put(u, 2), 0, 0, &second, &bias));
+    assert_int_equal(second.first, first.first);
+    assert_int_not_equal(second.number, first.number);
 }
 
 /* As lld packs segments: the code's begins in the page in which the one before it ends. */
@@ -293,6 +314,7 @@ int main(void)
         cmocka_unit_test(the_index_leads_to_the_row_that_a_plain_search_finds),
         cmocka_unit_test(the_table_that_was_not_used_for_longest_makes_room),
         cmocka_unit_test(rows_that_somebody_holds_are_never_written_over),
+        cmocka_unit_test(a_table_in_the_place_of_another_has_a_number_of_its_own),
         cmocka_unit_test(what_was_refused_finds_room_once_something_is_given_back),
         cmocka_unit_test(gaps_are_used_again_however_often),
         cmocka_unit_test(a_table_beyond_all_room_is_refused_and_puts_nobody_out),
