@@ -121,14 +121,18 @@ static void add_bytes(struct buf *out, const char *field, const char *value, siz
 /* What rows and single requests have in common. */
 static void add_who(const struct records *r, const struct event_block_key *k, struct buf *out)
 {
-    const char *container = k->kernel ? NULL : container_of(r, k->tgid, HIERARCHY_V2, k->cgroup_id);
+    const char *container = NULL;
 
+    if (k->asker != EVENT_ASKER_KERNEL)
+        container = container_of(r, k->tgid, HIERARCHY_V2, k->cgroup_id);
     add_member(out, "op", op_name(k->op));
     add_bytes(out, "device", k->device, sizeof(k->device));
     add_bytes(out, "comm", k->comm, sizeof(k->comm));
     buf_addf(out, ",\"pid\":%u,\"host_pid\":%u", k->ns_tgid, k->tgid);
-    if (k->kernel)
+    if (k->asker != EVENT_ASKER_PROCESS)
         buf_adds(out, ",\"kernel\":true");
+    if (k->asker == EVENT_ASKER_WAITS)
+        buf_adds(out, ",\"waits\":true");
     if (container)
         add_member(out, "container", container);
     add_member(out, "owner", owner_of(r, k));
@@ -154,7 +158,7 @@ static struct event_block_key key_of(const struct event_block_request *q,
         .owner_kind = share->owner_kind,
         .charged = share->charged,
         .op = q->op,
-        .kernel = q->kernel,
+        .asker = q->asker,
     };
 
     memcpy(k.comm, q->comm, sizeof(k.comm));

@@ -80,6 +80,12 @@ static void on_loaded(void *data, const uint8_t tag[RESOLVER_TAG_SIZE])
     resolver_own_program(data, tag);
 }
 
+static const char *find_types(struct context *ctx)
+{
+    kernel_types_refresh(ctx->types);
+    return kernel_types_path(ctx->types);
+}
+
 static int open_probe(struct capture *c, const struct containers *cs, struct err *e)
 {
     const struct request *rq = &c->request;
@@ -101,7 +107,7 @@ static int open_probe(struct capture *c, const struct containers *cs, struct err
         .unwind_rows_fd = -1,
         .loaded = on_loaded,
         .loaded_data = c->ctx->resolver,
-        .types = kernel_types_path(c->ctx->types),
+        .types = find_types(c->ctx),
     };
 
     if (rq->probe->family == FAMILY_IO)

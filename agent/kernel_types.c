@@ -3,6 +3,7 @@
 
 #include "agent/kernel_hooks.h"
 #include "agent/probe.h"
+#include "base/log.h"
 #include "base/table.h"
 
 #include <errno.h>
@@ -13,10 +14,13 @@
 #include <unistd.h>
 
 #define NESTED_MAX 64 /* structures in structures; the kernel's own are a handful deep */
+/* The one module that we look into; this is there once it is loaded, and never where it is none. */
+#define JOURNAL_MODULE "/sys/kernel/btf/jbd2"
 
 struct kernel_types {
     int fd;
     char path[32];
+    bool module_seen;
 };
 
 struct extract {
@@ -157,6 +161,16 @@ int kernel_types_add(struct table *names, const struct btf *local)
     return 0;
 }
 
+/* A module may have a type of its own by a name that is the kernel's: libbpf does not choose. */
+static bool is_taken(const struct extract *x, uint32_t id)
+{
+    const struct btf *kernel = btf__base_btf(x->from);
+    const struct btf_type *t = btf__type_by_id(x->from, id);
+
+    return kernel && id >= btf__type_cnt(kernel) &&
+           btf__find_by_name_kind(x->to, text(x, t->name_off), btf_kind(t)) > 0;
+}
+
 static int copy_named(struct extract *x, const struct table *names)
 {
     for (uint32_t id = 1; id < btf__type_cnt(x->from); id++) {
@@ -167,7 +181,7 @@ static int copy_named(struct extract *x, const struct table *names)
         if (!is_looked_into(t))
             continue;
         name = text(x, t->name_off);
-        if (!*name || !table_get(names, name, essential_size(name)))
+        if (!*name || !table_get(names, name, essential_size(name)) || is_taken(x, id))
             continue;
         r = copy(x, id, 0);
         if (r < 0)
@@ -248,25 +262,37 @@ static int all_names(struct table *names)
     return r;
 }
 
+/* Of the kernel, and of the module if it is there. */
+static int extract_all(const struct btf *kernel, struct btf **ret)
+{
+    _cleanup_(table_freep) struct table *names = NULL;
+    struct btf *module;
+    int r = table_new(&names, NULL);
+
+    if (r == 0)
+        r = all_names(names);
+    if (r < 0)
+        return r;
+    module = btf__parse_split(JOURNAL_MODULE, (struct btf *)kernel);
+    r = kernel_types_extract(module ? module : kernel, names, ret);
+    btf__free(module);
+    return r;
+}
+
 int kernel_types_new(struct kernel_types **ret)
 {
     _cleanup_(kernel_types_freep) struct kernel_types *t = calloc(1, sizeof(*t));
-    _cleanup_(table_freep) struct table *names = NULL;
     struct btf *kernel, *few = NULL;
     int r;
 
     if (!t)
         return -ENOMEM;
     t->fd = -1;
-    r = table_new(&names, NULL);
-    if (r == 0)
-        r = all_names(names);
-    if (r < 0)
-        return r;
+    t->module_seen = access(JOURNAL_MODULE, R_OK) == 0;
     kernel = btf__load_vmlinux_btf();
     if (!kernel)
         return -errno;
-    r = kernel_types_extract(kernel, names, &few);
+    r = extract_all(kernel, &few);
     if (r == 0)
         r = kernel_hooks_learn(kernel);
     btf__free(kernel);
@@ -276,4 +302,22 @@ int kernel_types_new(struct kernel_types **ret)
     if (r == 0)
         *ret = TAKE_PTR(t);
     return r;
+}
+
+void kernel_types_refresh(struct kernel_types *t)
+{
+    struct kernel_types *newer, old;
+    int r;
+
+    if (!t || t->module_seen || access(JOURNAL_MODULE, R_OK) < 0)
+        return;
+    r = kernel_types_new(&newer);
+    if (r < 0) {
+        log_debug("cannot take the types of " JOURNAL_MODULE ": %s", strerror(-r));
+        return;
+    }
+    old = *t;
+    *t = *newer;
+    *newer = old;
+    kernel_types_free(newer);
 }

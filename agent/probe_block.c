@@ -20,7 +20,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define ROWS_MAX 4096u
 #define RING_BYTES (8u << 20)
 #define STACKS_EXPECTED UINT32_MAX
 
@@ -71,8 +70,11 @@ static int size_maps(struct block *b, const struct probe_setup *setup, bool stac
 
     probe_maps_size(b->bpf->maps.rows, b->bpf->maps.stacks, b->bpf->maps.scratch,
                     stacks ? STACKS_EXPECTED : 1, setup->stack_max);
-    bpf_map__set_max_entries(b->bpf->maps.block_rows, rows ? ROWS_MAX : 1);
+    bpf_map__set_max_entries(b->bpf->maps.block_rows, rows ? EVENT_BLOCK_ROWS : 1);
+    bpf_map__set_max_entries(b->bpf->maps.block_sums, rows ? EVENT_BLOCK_ROWS + 1 : 1);
+    bpf_map__set_max_entries(b->bpf->maps.block_own_sums, rows ? EVENT_BLOCK_OWN_ROWS : 1);
     bpf_map__set_max_entries(b->bpf->maps.slices, rows ? EVENT_BLOCK_SLICES : 1);
+    bpf_map__set_max_entries(b->bpf->maps.own_slices, rows ? EVENT_BLOCK_SLICES : 1);
     if (!stacks && setup->events)
         bpf_map__set_max_entries(b->bpf->maps.ring, RING_BYTES);
     return probe_maps_use_unwind(b->bpf->maps.unwind_rows, b->bpf->maps.unwind_ranges,
@@ -219,6 +221,8 @@ static int count_open(void *data, const struct event_block_request *request)
 
     if (b->bpf->rodata->weight == WEIGHT_TIME)
         return 0;
+    if (request->lost)
+        return probe_count_taken(&b->probe, amount, request->lost);
     bpf_map_lookup_elem(b->probe.maps.rows_fd, &request->who, &value);
     value.count += amount;
     value.last_ns = request->start_ns;
@@ -253,33 +257,100 @@ void probe_block_counts(const struct probe *p, struct probe_block_counts *ret)
     ret->unseen = b->bpf->bss->unseen;
 }
 
+static void add_buckets(uint32_t *to, const uint32_t *more)
+{
+    for (int i = 0; i < EVENT_BLOCK_BUCKETS; i++)
+        to[i] += more[i];
+}
+
+static void add_sums(struct event_block_value *to, const struct event_block_value *more)
+{
+    if (more->count > 0) {
+        to->tgid = more->tgid;
+        to->ns_tgid = more->ns_tgid;
+    }
+    to->count += more->count;
+    to->bytes += more->bytes;
+    to->errors += more->errors;
+    to->queue_ns += more->queue_ns;
+    to->device_ns += more->device_ns;
+    to->queue_max_ns = MAX(to->queue_max_ns, more->queue_max_ns);
+    to->device_max_ns = MAX(to->device_max_ns, more->device_max_ns);
+    to->max_ns = MAX(to->max_ns, more->max_ns);
+    add_buckets(to->queue, more->queue);
+    add_buckets(to->device, more->device);
+    add_buckets(to->both, more->both);
+}
+
+/* What all CPUs share of a row, and what each has by itself. each: room for what they have. */
+static bool read_sums(const struct block *b, uint32_t number, struct event_block_value *each,
+                      int cpus, struct event_block_value *ret)
+{
+    if (bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.block_sums), &number, ret) != 0)
+        return false;
+    if (bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.block_own_sums), &number, each) != 0)
+        return true; /* it is none of the first */
+    for (int cpu = 0; cpu < cpus; cpu++)
+        add_sums(ret, &each[cpu]);
+    return true;
+}
+
 int probe_block_rows(const struct probe *p,
                      int (*fn)(void *data, const struct event_block_key *key,
                                const struct event_block_value *value),
                      void *data)
 {
-    int fd = bpf_map__fd(block_of(p)->bpf->maps.block_rows), r = 0;
+    int rows = bpf_map__fd(block_of(p)->bpf->maps.block_rows), r = 0;
     struct event_block_key key, next;
-    struct event_block_value value;
+    struct event_block_value value, *each;
+    int cpus = libbpf_num_possible_cpus();
+    uint32_t number;
 
-    for (bool have = false; r == 0 && bpf_map_get_next_key(fd, have ? &key : NULL, &next) == 0;
+    if (cpus < 0)
+        return cpus;
+    each = calloc((size_t)cpus, sizeof(*each));
+    if (!each)
+        return -ENOMEM;
+    for (bool have = false; r == 0 && bpf_map_get_next_key(rows, have ? &key : NULL, &next) == 0;
          have = true) {
         key = next;
-        if (bpf_map_lookup_elem(fd, &key, &value) == 0)
+        if (bpf_map_lookup_elem(rows, &key, &number) == 0 &&
+            read_sums(block_of(p), number, each, cpus, &value))
             r = fn(data, &key, &value);
     }
+    free(each);
     return r;
+}
+
+static void add_slice(struct event_block_slice *to, const struct event_block_slice *more)
+{
+    to->sum_us += more->sum_us;
+    to->max_us = MAX(to->max_us, more->max_us);
+    add_buckets(to->both, more->both);
 }
 
 int probe_block_slices(const struct probe *p,
                        int (*fn)(void *data, uint32_t n, const struct event_block_slice *slice),
                        void *data)
 {
-    int fd = bpf_map__fd(block_of(p)->bpf->maps.slices), r = 0;
-    struct event_block_slice slice;
+    int shared = bpf_map__fd(block_of(p)->bpf->maps.slices);
+    int own = bpf_map__fd(block_of(p)->bpf->maps.own_slices), r = 0;
+    int cpus = libbpf_num_possible_cpus();
+    struct event_block_slice slice, *each;
 
-    for (uint32_t n = 0; r == 0 && bpf_map_lookup_elem(fd, &n, &slice) == 0; n++)
+    if (cpus < 0)
+        return cpus;
+    each = calloc((size_t)cpus, sizeof(*each));
+    if (!each)
+        return -ENOMEM;
+    for (uint32_t n = 0; r == 0 && bpf_map_lookup_elem(shared, &n, &slice) == 0 &&
+                         bpf_map_lookup_elem(own, &n, each) == 0;
+         n++) {
+        for (int cpu = 0; cpu < cpus; cpu++)
+            add_slice(&slice, &each[cpu]);
         r = fn(data, n, &slice);
+    }
+    free(each);
     return r;
 }
 
@@ -293,7 +364,7 @@ int probe_block_open_requests(const struct probe *p,
 
     for (uint32_t n = 0; r == 0 && bpf_map_lookup_elem(fd, &n, &set) == 0; n++)
         for (int i = 0; r == 0 && i < EVENT_BLOCK_PLACES; i++)
-            if (set.place[i].address)
+            if (set.place[i].address && set.place[i].pending != EVENT_PENDING_IF_MINE)
                 r = fn(data, &set.place[i]);
     return r;
 }

@@ -187,6 +187,8 @@ int probe_counters(const struct probe *p, struct event_counters *ret)
         ret->no_room += each[i].no_room;
         ret->drawn += each[i].drawn;
         ret->owing += each[i].owing;
+        ret->kernel_known += each[i].kernel_known;
+        ret->kernel_walked += each[i].kernel_walked;
         for (int l = 0; l < EVENT_LOST_COUNT; l++)
             ret->lost[l] += each[i].lost[l];
         ret->first_ns = earlier(ret->first_ns, each[i].first_ns);
@@ -196,7 +198,7 @@ int probe_counters(const struct probe *p, struct event_counters *ret)
     return r;
 }
 
-int probe_count_taken(const struct probe *p, uint64_t taken, uint64_t keys_full)
+int probe_count_taken(const struct probe *p, uint64_t taken, uint32_t lost)
 {
     int cpus = libbpf_num_possible_cpus(), r;
     struct event_counters *each = cpus < 0 ? NULL : calloc((size_t)cpus, sizeof(*each));
@@ -206,7 +208,8 @@ int probe_count_taken(const struct probe *p, uint64_t taken, uint64_t keys_full)
         return -ENOMEM;
     r = bpf_map_lookup_elem(p->maps.counters_fd, &zero, each);
     each[0].taken += taken;
-    each[0].lost[EVENT_LOST_KEYS_FULL] += keys_full;
+    if (lost > 0 && lost <= EVENT_LOST_COUNT)
+        each[0].lost[lost - 1] += taken;
     if (r == 0)
         r = bpf_map_update_elem(p->maps.counters_fd, &zero, each, BPF_ANY);
     free(each);
@@ -218,7 +221,7 @@ int probe_count_more(const struct probe *p, const struct event_key *key,
 {
     bool full = bpf_map_update_elem(p->maps.rows_fd, key, value, BPF_ANY) < 0;
 
-    return probe_count_taken(p, amount, full ? amount : 0);
+    return probe_count_taken(p, amount, full ? 1 + EVENT_LOST_KEYS_FULL : 0);
 }
 
 /* The running kernel's number of a v1 subsystem: enum cgroup_subsys_id differs between builds. */

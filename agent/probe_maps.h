@@ -45,9 +45,9 @@ int probe_maps_use_unwind(struct bpf_map *rows, struct bpf_map *ranges, struct b
 /* Calls fn for every row, and *count is how many there were. Returns 0 or -errno. */
 int probe_maps_read(const struct probe_maps *m, probe_row_fn fn, void *data, uint32_t *count);
 
-/* Counts what the programs did not: taken, of which so much found no room for its keys. Nothing
- * must be counting any more. Returns 0 or -errno. */
-int probe_count_taken(const struct probe *p, uint64_t taken, uint64_t keys_full);
+/* Counts as taken what the programs did not. lost, as they have it: 0 where it is shown, else which
+ * loss it was, plus one. Nothing must be counting any more. Returns 0 or -errno. */
+int probe_count_taken(const struct probe *p, uint64_t taken, uint32_t lost);
 
 /* Stores a row as it is to be, of which amount was not taken before: for what only the end tells.
  * Nothing must be counting any more. Returns 0 or -errno. */

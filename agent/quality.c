@@ -269,6 +269,22 @@ static void write_overhead(const struct quality *q, struct buf *out)
              (unsigned long long)(n->drawn + n->owing), (unsigned long long)n->drawn);
 }
 
+static void write_cost(const struct quality_setup *s, struct buf *out)
+{
+    const struct event_counters *n = &s->counters;
+
+    buf_addf(out,
+             ",\"cost\":{\"agent_cpu_us\":%llu,\"children_cpu_us\":%llu,\"bpf_run_us\":%llu,"
+             "\"unwind_us\":%llu,\"bpf_runs\":%llu",
+             (unsigned long long)s->cost.agent_us, (unsigned long long)s->cost.children_us,
+             (unsigned long long)n->run_ns / 1000, (unsigned long long)n->unwind_ns / 1000,
+             (unsigned long long)n->runs);
+    if (n->kernel_known || n->kernel_walked)
+        buf_addf(out, ",\"kernel_known\":%llu,\"kernel_walked\":%llu",
+                 (unsigned long long)n->kernel_known, (unsigned long long)n->kernel_walked);
+    buf_adds(out, "}");
+}
+
 void quality_write(const struct quality *q, const struct profile *p, struct buf *out)
 {
     const struct quality_setup *s = &q->setup;
@@ -290,13 +306,7 @@ void quality_write(const struct quality *q, const struct profile *p, struct buf 
     if (s->first_whole_ns)
         buf_addf(out, ",\"first_whole_us\":%llu", (unsigned long long)s->first_whole_ns / 1000);
     buf_addf(out, ",\"sideband_lost\":%llu", (unsigned long long)s->sideband_lost);
-    buf_addf(out,
-             ",\"cost\":{\"agent_cpu_us\":%llu,\"children_cpu_us\":%llu,\"bpf_run_us\":%llu,"
-             "\"unwind_us\":%llu,\"bpf_runs\":%llu}",
-             (unsigned long long)s->cost.agent_us, (unsigned long long)s->cost.children_us,
-             (unsigned long long)s->counters.run_ns / 1000,
-             (unsigned long long)s->counters.unwind_ns / 1000,
-             (unsigned long long)s->counters.runs);
+    write_cost(s, out);
     if (s->attached) {
         buf_adds(out, ",\"java\":");
         remarks_write_attached(s->attached, out);

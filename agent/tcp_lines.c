@@ -42,6 +42,8 @@ static const char *reason_of(const struct event_tcp *e, char name[32])
     case EHOSTUNREACH:
     case ENETUNREACH:
         return "unreachable";
+    case EADDRNOTAVAIL:
+        return "no-port"; /* all of the range are in use for this destination */
     case ECONNRESET:
     case EPIPE: /* the kernel's word for a reset after the peer's end */
         return "reset";
@@ -151,13 +153,17 @@ static void add_who(const struct records_setup *s, const struct event_tcp *e, st
              s->target ? s->target : s->container_of(s->data, e->tgid, HIERARCHY_V2, e->cgroup_id));
 }
 
+/* What found no way to go has no end of its own, and the other one's port is not always known. */
 static void add_ends(const struct records_setup *s, const struct event_tcp *e, struct buf *out)
 {
     add_text(out, "direction", e->flags & EVENT_TCP_IN ? "in" : "out");
-    add_address(out, "laddr", e->laddr);
-    add_number(out, "lport", e->lport);
+    if (e->lport) {
+        add_address(out, "laddr", e->laddr);
+        add_number(out, "lport", e->lport);
+    }
     add_address(out, "raddr", e->raddr);
-    add_number(out, "rport", e->rport);
+    if (e->rport)
+        add_number(out, "rport", e->rport);
     add_text(out, "peer", tcp_peer_name(s, e));
 }
 

@@ -7,6 +7,7 @@
  * bytes. Latencies end and begin where the device gets the request: queue before, device after.
  */
 #include "bpf/blockcount.bpf.h"
+#include "bpf/journal.bpf.h"
 #include "bpf/owner.bpf.h"
 #include "bpf/requests.bpf.h"
 #include "bpf/unwind.bpf.h"
@@ -15,18 +16,6 @@
 const volatile __u8 begins_told = 1; /* block_io_start and block_io_done are there: Linux 6.5 */
 
 __u64 merged = 0, requeued = 0, unseen = 0;
-
-struct last_asker {
-    __u64 task;
-    __u32 tgid, ns_tgid;
-};
-
-struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, struct last_asker);
-} last_askers SEC(".maps");
 
 /* ---- a request goes to the device ---- */
 
@@ -53,7 +42,7 @@ static __always_inline void add_share(struct event_block_request *r,
 }
 
 /* What was merged into the request may be others'. */
-static __always_inline void divide(struct request *rq, struct event_block_request *r)
+static __noinline void divide(struct request *rq, struct event_block_request *r)
 {
     struct bio *bio = BPF_CORE_READ(rq, bio);
     struct event_block_share first = r->share[0];
@@ -86,6 +75,7 @@ static __always_inline void issue(struct request *rq)
     if (!r->issue_ns && rq->__data_len != r->bytes) {
         r->bytes = r->share[0].bytes = rq->__data_len;
         r->sector = rq->__sector;
+        r->row = 0;
         divide(rq, r);
     }
     r->issue_ns = bpf_ktime_get_ns();
@@ -93,13 +83,53 @@ static __always_inline void issue(struct request *rq)
 
 /* ---- it ends ---- */
 
+static __always_inline int counts_anyway(const struct event_block_request *r)
+{
+    return r->pending != EVENT_PENDING_IF_MINE;
+}
+
+static __always_inline void take(struct event_counters *c, const struct event_block_request *r)
+{
+    if (yields != BLOCK_STACKS)
+        c->taken++;
+    if (!c->first_ns)
+        c->first_ns = r->start_ns;
+}
+
+/* The row is the one's who waits for it. */
+static __always_inline void name_waiter(struct event_block_request *r, const struct waiter *w)
+{
+    r->tgid = w->tgid;
+    r->ns_tgid = w->ns_tgid;
+    r->cgroup_id = w->cgroup_id;
+    r->asker = EVENT_ASKER_WAITS;
+    __builtin_memcpy(r->comm, w->comm, sizeof(r->comm));
+}
+
+/* Who waits for it is there by now, if anybody does. Returns whether it counts. */
+static __noinline int settle(struct event_block_request *r)
+{
+    struct event_counters *c = my_counters();
+    struct waiter waiter = {};
+
+    if (find_waiter(r->journal, &waiter) && (waiter.mine || counts_anyway(r)))
+        name_waiter(r, &waiter);
+    if (counts_anyway(r))
+        return 1;
+    if (!c || !waiter.mine)
+        return 0;
+    take(c, r);
+    return 1;
+}
+
 static __always_inline void end(struct request *rq)
 {
     struct event_block_request *r = find((__u64)rq);
 
     if (!r)
         return;
-    count(r, bpf_ktime_get_ns());
+    if (!r->pending || settle(r))
+        count(r, bpf_ktime_get_ns());
     give_back(r);
 }
 
@@ -141,33 +171,29 @@ static __always_inline void name_device(struct request *rq, char name[EVENT_DEVI
     name[EVENT_DEVICE_SIZE - 1] = '\0';
 }
 
-/* Where it was asked for; what cannot be stored is empty. */
+/* Where it was asked for. */
 static __always_inline void take_stacks(void *ctx, struct event_counters *c,
                                         struct event_block_request *r)
 {
     int lost = stack_take(ctx, SKIP_PROGRAM, 0, &r->who.kernel_stack);
 
-    if (!lost && !r->kernel)
+    if (!lost && r->asker == EVENT_ASKER_PROCESS)
         lost = take_user_stack(ctx, NULL, c, r->start_ns, &r->who.user_stack);
-    lose(lost);
+    r->lost = (__u32)lost;
 }
 
 /* Some kernels do not call programs at each end. Where another request begins at its address, one
  * has ended: it counts, but when that was nobody knows. */
-static __always_inline void end_unseen(const struct event_block_request *r)
+static __noinline void end_unseen(const struct event_block_request *r)
 {
+    if (!counts_anyway(r))
+        return;
     __sync_fetch_and_add(&unseen, 1);
     count(r, 0);
 }
 
-/* Who asks asks again as a rule: its number need not be looked up then. */
-static __always_inline __u32 ns_tgid_of(struct task_struct *task)
+static __always_inline __u32 ns_tgid_of(struct task_struct *task, struct last_asked *last)
 {
-    __u32 zero = 0;
-    struct last_asker *last = bpf_map_lookup_elem(&last_askers, &zero);
-
-    if (!last)
-        return 0;
     if (last->task != (__u64)task || last->tgid != (__u32)task->tgid) {
         last->ns_tgid = ns_pid_of(BPF_CORE_READ(task, group_leader));
         last->task = (__u64)task;
@@ -178,18 +204,19 @@ static __always_inline __u32 ns_tgid_of(struct task_struct *task)
 
 /* Every field: the place was another's. */
 static __always_inline void fill(struct event_block_request *r, struct request *rq,
-                                 struct task_struct *task, const struct event_block_share *share)
+                                 struct task_struct *task, const struct event_block_share *share,
+                                 struct last_asked *last)
 {
     r->start_ns = bpf_ktime_get_ns();
     r->issue_ns = 0;
     r->sector = rq->__sector;
     r->bytes = rq->__data_len;
     r->error = 0;
+    r->row = 0;
     r->tgid = task->tgid;
-    r->ns_tgid = ns_tgid_of(task);
-    r->cgroup_id =
-        share->owner_kind == EVENT_OWNER_TASK ? share->owner : bpf_get_current_cgroup_id();
-    r->kernel = is_kernel_thread(task);
+    r->ns_tgid = ns_tgid_of(task, last);
+    r->cgroup_id = cgroup_id_of(task);
+    r->asker = is_kernel_thread(task) ? EVENT_ASKER_KERNEL : EVENT_ASKER_PROCESS;
     r->op = part_of(rq);
     r->shares = 1;
     copy_comm(r->comm, task);
@@ -203,6 +230,20 @@ static __always_inline void fill(struct event_block_request *r, struct request *
     }
 }
 
+/* Who waits for what a thread of the kernel asks is looked for again at its end, unless it is the
+ * target. */
+static __always_inline void note_journal(struct event_block_request *r, __u64 queue,
+                                         const struct waiter *waiter, int concerned)
+{
+    r->pending = EVENT_SETTLED;
+    if (waiter->tgid)
+        name_waiter(r, waiter);
+    if (!queue || waiter->mine)
+        return;
+    r->journal = queue;
+    r->pending = concerned ? EVENT_PENDING : EVENT_PENDING_IF_MINE;
+}
+
 /* Whether the target asks for it or is charged with it. Only what is written, and what threads of
  * the kernel do, can be others' than who asks. */
 static __always_inline int concerns_target(struct request *rq, const struct asker *asker,
@@ -210,44 +251,64 @@ static __always_inline int concerns_target(struct request *rq, const struct aske
 {
     int others = is_kernel_thread(asker->task) || (rq->cmd_flags & OP_MASK) == OP_WRITE;
 
-    if (!asker->mine && !others)
+    if (!others && !asker->mine)
         return 0;
     own(others ? BPF_CORE_READ(rq, bio) : NULL, rq->cmd_flags, asker, share);
     return share->charged || asker->mine;
 }
 
+/* There is no place for it: what it would have counted for, as far as that is known yet. */
+static __always_inline void lose_request(struct event_counters *c, struct request *rq)
+{
+    __u64 amount = yields == BLOCK_STACKS && weight == 1 ? rq->__data_len : 1;
+
+    c->taken += amount;
+    c->lost[EVENT_LOST_OPEN_FULL] += amount;
+}
+
 static __always_inline void begin(void *ctx, struct request *rq)
 {
-    struct asker asker = {bpf_get_current_task_btf(), current_is_target()};
+    struct task_struct *task = bpf_get_current_task_btf();
+    struct asker asker = {task, task_is_target(task)};
     struct event_counters *c = my_counters();
     struct event_block_share share = {};
     struct event_block_request *r;
+    struct last_asked *last;
+    struct waiter waiter = {};
+    __u64 journal = 0;
+    __u32 zero = 0;
     int concerned;
 
     if (!begin_ns || !c)
         return;
     c->runs++;
+    if (is_kernel_thread(asker.task))
+        journal = journal_queue(asker.task);
+    if (journal && find_waiter(journal, &waiter) && waiter.mine)
+        asker.mine = 1;
     concerned = concerns_target(rq, &asker, &share);
-    r = concerned ? obtain((__u64)rq) : find((__u64)rq);
+    r = concerned || journal ? obtain((__u64)rq) : find((__u64)rq);
     if (r && r->start_ns)
         end_unseen(r);
-    if (!concerned) {
+    if (!concerned && !journal) {
         if (r)
             give_back(r);
         return;
     }
-    if (!r) {
-        c->taken++;
-        lose(1 + EVENT_LOST_OPEN_FULL);
+    last = bpf_map_lookup_elem(&last_asked, &zero);
+    if (!r || !last) {
+        if (concerned)
+            lose_request(c, rq);
         return;
     }
-    fill(r, rq, asker.task, &share);
+    fill(r, rq, task, &share, last);
+    note_journal(r, journal, &waiter, concerned);
+    if (yields == BLOCK_ROWS && begins_told && !r->pending)
+        choose_row(r, last);
     if (yields == BLOCK_STACKS)
         take_stacks(ctx, c, r);
-    else
-        c->taken++;
-    if (!c->first_ns)
-        c->first_ns = r->start_ns;
+    if (counts_anyway(r))
+        take(c, r);
 }
 
 /* ---- hooks ---- */
@@ -318,7 +379,9 @@ int on_rq_complete(unsigned long long *ctx)
 SEC("tp_btf/block_rq_requeue")
 int on_rq_requeue(unsigned long long *ctx)
 {
-    if (find(ctx[0]))
+    struct event_block_request *r = find(ctx[0]);
+
+    if (r && counts_anyway(r))
         __sync_fetch_and_add(&requeued, 1);
     return 0;
 }
@@ -332,10 +395,12 @@ int on_rq_merge(unsigned long long *ctx)
 
     if (!r)
         return 0;
+    if (counts_anyway(r)) {
+        __sync_fetch_and_add(&merged, 1);
+        if (c && yields != BLOCK_STACKS)
+            c->taken--; /* sums of all CPUs are what counts */
+    }
     give_back(r);
-    __sync_fetch_and_add(&merged, 1);
-    if (c && yields != BLOCK_STACKS)
-        c->taken--; /* sums of all CPUs are what counts */
     return 0;
 }
 

@@ -248,3 +248,13 @@ static __always_inline void tell(struct sock *sk, const struct connection *c, __
         mark_port(e->lport, 0);
     submit_event(e);
 }
+
+static __always_inline void tell_copy(const struct event_tcp *from)
+{
+    struct event_tcp *e = new_event();
+
+    if (!e)
+        return;
+    *e = *from;
+    submit_event(e);
+}

@@ -214,6 +214,7 @@ struct event_counters {
     event_u64 left_out;       /* waits outside of the bounds that were asked for, like taken */
     event_u64 no_room;        /* switches and wakings of threads that there was no room for */
     event_u64 drawn, owing;   /* waits whose stacks were to be taken, and those that were not */
+    event_u64 kernel_known, kernel_walked; /* stacks at tracepoints: known again, walked by it */
 };
 
 /* A mapped range of a process and where its unwind rows are. */
@@ -259,7 +260,7 @@ _Static_assert(sizeof(struct event_value) == 24, "event_value");
 _Static_assert(sizeof(struct event_range) == 48, "event_range");
 _Static_assert(sizeof(struct event_row) == 8, "event_row");
 _Static_assert(sizeof(struct event_block) == sizeof(struct event_row), "they share a map");
-_Static_assert(sizeof(struct event_counters) == 136, "event_counters");
+_Static_assert(sizeof(struct event_counters) == 152, "event_counters");
 
 /* How the kernel decides whether a task belongs to the target. */
 enum event_filter {

@@ -59,6 +59,12 @@ static __always_inline int cgroup_is_target(struct cgroup *cgroup)
     return ancestor_id(cgroup) == filter_cgroup;
 }
 
+/* Of a task's cgroup in the v2 hierarchy. The verifier knows it as a task. */
+static __always_inline __u64 cgroup_id_of(struct task_struct *task)
+{
+    return task->cgroups->dfl_cgrp->kn->id;
+}
+
 /* Which of the task's cgroups is the v1 controller's. The verifier follows types through an array
  * of pointers, too. */
 static __always_inline int v1_is_target(struct task_struct *task)

@@ -6,15 +6,19 @@
 
 #include "bpf/kernel.bpf.h"
 
+/* Of a number from 1 to 2^63. Without branches, which what is counted would have a CPU guess wrong
+ * and the verifier follow each: the difference is negative where n has more bits. */
 static __always_inline __u32 histogram_log2(__u64 n)
 {
     __u32 log = 0;
 
-    for (__u32 shift = 32; shift; shift >>= 1)
-        if (n >> shift) {
-            n >>= shift;
-            log += shift;
-        }
+#pragma unroll
+    for (int bits = 5; bits >= 0; bits--) {
+        __u64 shift = ((1ull << (1u << bits)) - 1 - n) >> 63 << bits;
+
+        n >>= shift;
+        log += shift;
+    }
     return log;
 }
 

@@ -86,6 +86,7 @@ struct task_struct {
     unsigned int __state;
     int on_cpu;
     void *stack;
+    void *worker_private;
     char comm[EVENT_COMM_SIZE];
     struct sched_entity se;
     __u64 start_time, start_boottime;

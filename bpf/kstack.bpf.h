@@ -78,7 +78,7 @@ static long kstack_frame(__u32 i, struct kstack **step)
     const struct orc_rule *rule;
 
     (void)i;
-    k->hash = stack_hash_step(k->hash, k->ip);
+    k->hash = hash_step(k->hash, k->ip);
     k->depth++;
     rule = orc_rule_for(&k->orc, k->ip);
     if (!rule)
@@ -131,7 +131,7 @@ static __always_inline void kstack_learn(struct kstack *k)
     for (__u32 n = 0; n < 3 && !k->first; n++) {
         k->depth_before = n + 1;
         k->ip_before = walked->ip[n];
-        k->hash_before = k->hash = stack_hash_step(k->hash, walked->ip[n]);
+        k->hash_before = k->hash = hash_step(k->hash, walked->ip[n]);
         for (__u32 i = 1; i < KSTACK_NEAR; i++) {
             if (k->words[i] != walked->ip[n + 1])
                 continue;
@@ -142,14 +142,17 @@ static __always_inline void kstack_learn(struct kstack *k)
 }
 
 /* As stack_take(), for the kernel's part of the current task's stack. */
-static __always_inline int kstack_take(void *ctx, __u32 hook, __u64 *ret)
+static __always_inline int kstack_take(void *ctx, __u32 hook, struct event_counters *c, __u64 *ret)
 {
     struct kstack *k = orc_count ? bpf_map_lookup_elem(&kstacks, &hook) : NULL;
     int lost;
 
     *ret = k ? kstack_guess(ctx, k) : 0;
-    if (*ret && bpf_map_lookup_elem(&stacks, ret))
+    if (*ret && bpf_map_lookup_elem(&stacks, ret)) {
+        c->kernel_known++;
         return 0;
+    }
+    c->kernel_walked++;
     lost = stack_take(ctx, SKIP_PROGRAM, 0, ret);
     if (k && !lost && *ret)
         kstack_learn(k);

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "bpf/hash.bpf.h"
 #include "bpf/kernel.bpf.h"
 
 /* As agent/kernel_orc.h has found them; count 0: not at all. */
@@ -83,7 +84,7 @@ static __always_inline __u32 orc_search(struct orc_memory *m, __u64 ip)
 /* NULL: there is none. */
 static __noinline const struct orc_rule *orc_rule_for(struct orc_memory *m, __u64 ip)
 {
-    __u32 slot = (ip * 0x9e3779b97f4a7c15ull) >> (64 - ORC_RULES_SHIFT), number;
+    __u32 slot = hash_bits(ip, ORC_RULES_SHIFT), number;
     struct orc_rule *rule = &m->rules[slot & ((1 << ORC_RULES_SHIFT) - 1)];
     const struct orc_entry *entry;
 

@@ -90,7 +90,7 @@ static __always_inline int is_written_back(struct page *page)
     return !!(flags & 1ul << bpf_core_enum_value(enum pageflags, PG_writeback));
 }
 
-static __always_inline void own_by_page(struct page *page, struct event_block_share *share)
+static __noinline void own_by_page(struct page *page, struct event_block_share *share)
 {
     unsigned long data = BPF_CORE_READ(page, memcg_data);
     struct mem_cgroup *memcg = (void *)(data & ~MEMCG_KINDS);
@@ -110,7 +110,7 @@ static __always_inline void own_by_page(struct page *page, struct event_block_sh
 }
 
 /* The root's are those that nobody was named for. */
-static __always_inline int own_by_bio(struct bio *bio, struct event_block_share *share)
+static __noinline int own_by_bio(struct bio *bio, struct event_block_share *share)
 {
     struct cgroup *cgroup;
 
@@ -128,13 +128,13 @@ static __always_inline int own_by_bio(struct bio *bio, struct event_block_share 
 /* Who asks: the current task. */
 struct asker {
     struct task_struct *task;
-    int mine; /* belongs to the target */
+    int mine; /* it, or who waits for it, belongs to the target */
 };
 
 static __always_inline void own_by_task(const struct asker *asker, struct event_block_share *share)
 {
     share->owner_kind = EVENT_OWNER_TASK;
-    share->owner = bpf_get_current_cgroup_id();
+    share->owner = cgroup_id_of(asker->task);
     share->charged = asker->mine;
 }
 

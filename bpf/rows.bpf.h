@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "bpf/hash.bpf.h"
 #include "bpf/maps.bpf.h"
 
 struct {
@@ -53,11 +54,6 @@ struct search {
     __u32 range;        /* the last one that held an address: the next is mostly the same */
     __u32 lo, hi;
 };
-
-static __always_inline __u32 memory_slot(__u64 key, int shift)
-{
-    return (__u32)((key * 0x9e3779b97f4a7c15ull) >> (64 - shift));
-}
 
 static __always_inline int range_holds(const struct event_range *r, __u64 address)
 {
@@ -116,7 +112,7 @@ static __always_inline struct event_range *find_range(struct search *s, struct m
 {
     struct event_range *r = bpf_map_lookup_elem(&unwind_ranges, &s->range);
     __u32 slot =
-        memory_slot(address >> MEMORY_SPAN_SHIFT | (__u64)s->first << 32, MEMORY_PLACES_SHIFT);
+        hash_bits(address >> MEMORY_SPAN_SHIFT | (__u64)s->first << 32, MEMORY_PLACES_SHIFT);
     __u32 *place = &memory->places[slot & ((1 << MEMORY_PLACES_SHIFT) - 1)], at;
 
     if (r && range_holds(r, address))
@@ -170,7 +166,7 @@ static __always_inline struct event_row *find_row(struct search *s, struct memor
                                                   const struct event_range *range, __u32 pc)
 {
     __u64 key = (__u64)range->number << 32 | pc;
-    __u32 slot = memory_slot(key, MEMORY_ROWS_SHIFT) & ((1 << MEMORY_ROWS_SHIFT) - 1);
+    __u32 slot = hash_bits(key, MEMORY_ROWS_SHIFT) & ((1 << MEMORY_ROWS_SHIFT) - 1);
     struct event_row *row;
 
     if (memory->rows[slot].key == key)

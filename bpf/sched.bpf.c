@@ -169,8 +169,10 @@ static __always_inline void take_stacks(void *ctx, struct event_thread *t, struc
 
     t->key.user_stack = t->key.kernel_stack = 0;
     t->key.exec_id = (__u32)BPF_CORE_READ(task, group_leader, self_exec_id);
-    kstack_take(ctx, KSTACK_SWITCH, &t->key.kernel_stack);
-    if (c && view != EVENT_VIEW_STATES)
+    if (!c)
+        return;
+    kstack_take(ctx, KSTACK_SWITCH, c, &t->key.kernel_stack);
+    if (view != EVENT_VIEW_STATES)
         take_user_stack(ctx, NULL, c, now, &t->key.user_stack);
 }
 

@@ -64,8 +64,33 @@ struct sock {
     int sk_err;
 };
 
+/* Where a socket is to be routed to. It stays with the socket when that has no way to go. */
+struct flowi_ports {
+    __u16 dport;
+};
+
+union flowi_uli {
+    struct flowi_ports ports;
+};
+
+struct flowi4 {
+    __u32 daddr;
+    union flowi_uli uli;
+};
+
+struct flowi {
+    union {
+        struct flowi4 ip4;
+    } u;
+};
+
+struct inet_cork_full {
+    struct flowi fl;
+};
+
 struct inet_sock {
     __u16 inet_sport;
+    struct inet_cork_full cork;
 };
 
 struct tcp_sock {

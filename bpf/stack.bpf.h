@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "bpf/hash.bpf.h"
 #include "bpf/maps.bpf.h"
 
 const volatile __u32 stack_max = EVENT_STACK_MAX; /* frames of a user stack */
@@ -17,12 +18,6 @@ struct {
     __uint(value_size, EVENT_STACK_BYTES(0)); /* of a struct event_stack */
 } scratch SEC(".maps");
 
-static __always_inline __u64 stack_hash_step(__u64 hash, __u64 ip)
-{
-    hash = (hash ^ ip) * 0x9e3779b97f4a7c15ull;
-    return hash ^ hash >> 32;
-}
-
 /* Of all addresses of a stack; who notes them one by one goes along, from stack_seed on. */
 static __always_inline __u64 stack_hash(const struct event_stack *stack)
 {
@@ -31,7 +26,7 @@ static __always_inline __u64 stack_hash(const struct event_stack *stack)
     for (__u32 i = 0; i < EVENT_STACK_MAX; i++) {
         if (i >= stack->depth)
             break;
-        hash = stack_hash_step(hash, stack->ip[i]);
+        hash = hash_step(hash, stack->ip[i]);
     }
     return hash;
 }
@@ -39,7 +34,7 @@ static __always_inline __u64 stack_hash(const struct event_stack *stack)
 /* Of a stack whose addresses have this hash. */
 static __always_inline __u64 stack_key(__u64 hash, __u32 depth, __u32 flags)
 {
-    hash = stack_hash_step(hash, depth ^ (__u64)flags << 32);
+    hash = hash_step(hash, depth ^ (__u64)flags << 32);
     return hash ? hash : 1;
 }
 

@@ -5,7 +5,7 @@
  * Sockets change their state a handful of times in a life, which is all that is looked at: what
  * goes through a connection costs nothing.
  */
-#include "bpf/connection.bpf.h"
+#include "bpf/unsent.bpf.h"
 
 /* Which of the looks at all open files this is. */
 enum { LOOK_TARGET, LOOK_PEERS, LOOK_LAST, LOOK_OPEN };
@@ -122,8 +122,13 @@ static __always_inline void on_half_closed(struct sock *sk, struct connection *c
 static __always_inline void end(struct sock *sk, struct connection *c, int state, __u32 error,
                                 __u64 now)
 {
-    if (forget(sk, c))
-        tell(sk, c, state == TCP_SYN_SENT ? EVENT_TCP_FAILED : EVENT_TCP_ENDED, state, error, now);
+    int failed = state == TCP_SYN_SENT;
+
+    if (!forget(sk, c))
+        return;
+    if (failed && !error)
+        error = error_of_failed(sk);
+    tell(sk, c, failed ? EVENT_TCP_FAILED : EVENT_TCP_ENDED, state, error, now);
 }
 
 static __always_inline void on_closed(struct sock *sk, struct connection *c, int state, __u64 now)
@@ -193,6 +198,20 @@ int on_inet_sock_set_state(__u64 *ctx)
     return 0;
 }
 
+/* Its process lets go of it, which is right after the connect as a rule. */
+static __always_inline void on_never_followed(struct sock *sk)
+{
+    struct task_struct *task = NULL;
+    struct event_tcp e;
+
+    if (sockets_have_owners() ? !socket_is_target(sk) : !current_is_target())
+        return;
+    if (current_is_target())
+        task = bpf_get_current_task_btf();
+    if (take_unsent(sk, task, &e))
+        tell_copy(&e);
+}
+
 /* The last that is heard of a socket: of those that ended before their process closed them. */
 SEC("tp_btf/tcp_destroy_sock")
 int on_tcp_destroy_sock(__u64 *ctx)
@@ -201,6 +220,8 @@ int on_tcp_destroy_sock(__u64 *ctx)
     struct connection *c = bpf_sk_storage_get(&connections, sk, NULL, 0);
     __u64 now;
 
+    if (!c)
+        on_never_followed(sk);
     if (!is_followed(c))
         return 0;
     on_closing(sk, c);
@@ -301,6 +322,22 @@ static __always_inline void tell_open(struct seq_file *seq, struct sock *sk)
     c->row = ROW_TORN;
 }
 
+/* Sockets that found no way, and are kept by their process. What failed before the capture is not
+ * its own. */
+static __always_inline void tell_unsent(struct seq_file *seq, struct sock *sk,
+                                        struct task_struct *task)
+{
+    struct event_tcp e;
+
+    if (bpf_sk_storage_get(&connections, sk, NULL, 0) || !take_unsent(sk, task, &e) ||
+        look == LOOK_TARGET)
+        return;
+    if (bpf_seq_write(seq, &e, sizeof(e)) == 0)
+        count_taken(NULL);
+    else
+        bpf_sk_storage_delete(&connections, sk); /* it is shown here again */
+}
+
 /* Whom a file belongs to tells whom its socket does. */
 SEC("iter/task_file")
 int on_task_file(struct bpf_iter__task_file *ctx)
@@ -323,6 +360,8 @@ int on_task_file(struct bpf_iter__task_file *ctx)
     own = sockets_have_owners() ? socket_is_target(sk) : task_is_target(task);
     if (own && state == TCP_LISTEN && look != LOOK_PEERS)
         note_listener(sk, task);
+    if (own && state == TCP_CLOSE && (look == LOOK_TARGET || look == LOOK_OPEN))
+        tell_unsent(ctx->meta->seq, sk, task);
     if (own && look == LOOK_OPEN)
         tell_open(ctx->meta->seq, sk);
     if (!is_open(state) || look == LOOK_OPEN)

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "bpf/hash.bpf.h"
 #include "bpf/thread.bpf.h"
 
 __u32 thin_every = 1; /* a power of two; the agent raises it while the capture runs */
@@ -20,9 +21,7 @@ __u32 thin_every = 1; /* a power of two; the agent raises it while the capture r
 /* Chains are only whole when several threads' waits are drawn: there, all of a millisecond are. */
 static __always_inline __u32 thin_lot(int together, __u64 now)
 {
-    __u64 hash = (now >> 20) * 0x9e3779b97f4a7c15ull;
-
-    return together ? hash >> 32 : bpf_get_prandom_u32();
+    return together ? hash_bits(now >> 20, 32) : bpf_get_prandom_u32();
 }
 
 /* Decides over the wait, or the switch, that begins now. True when its stacks are to be taken. */

@@ -279,7 +279,7 @@ static __always_inline void note(const struct step *s, __u64 at, __u64 ip)
 {
     s->stack->ip[at] = ip;
     s->stack->depth = at + 1;
-    s->walk->hash = stack_hash_step(s->walk->hash, ip);
+    s->walk->hash = hash_step(s->walk->hash, ip);
 }
 
 /* One frame: notes it and goes to its caller. Returns 1 at the end. */

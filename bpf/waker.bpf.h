@@ -66,10 +66,8 @@ static __always_inline __u64 hash_of(const void *data)
     const __u64 *words = data;
     __u64 hash = stack_seed;
 
-    for (__u32 i = 0; i < sizeof(struct event_chain) / 8; i++) {
-        hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15ull;
-        hash ^= hash >> 32;
-    }
+    for (__u32 i = 0; i < sizeof(struct event_chain) / 8; i++)
+        hash = hash_step(hash, words[i]);
     return hash ? hash : 1;
 }
 
@@ -108,7 +106,7 @@ static __always_inline int take_interrupt(void *ctx, struct event_waker *w)
 static __always_inline int take_task(void *ctx, struct event_counters *c, __u64 now,
                                      struct event_waker *w, struct task_struct *task)
 {
-    int lost = kstack_take(ctx, KSTACK_WAKING, &w->kernel_stack);
+    int lost = kstack_take(ctx, KSTACK_WAKING, c, &w->kernel_stack);
 
     describe_waker(w, task);
     if (task->flags & PF_KTHREAD) {

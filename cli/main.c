@@ -142,9 +142,10 @@ const struct cmd commands[] = {
      .more =
          "Requests of block devices, charged to the container whose data they move: writeback\n"
          "that the kernel does later belongs to whoever dirtied the pages. NAME issued it, OWNER\n"
-         "is whose it is; metadata and journal are the kernel's. The queue is the time before the\n"
-         "device had it. A long queue: too much at once, or a limit of the cgroup's. A slow\n"
-         "device: the disk, or others who use it.\n\n"
+         "is whose it is; metadata and journal are the kernel's, with the process that waits for\n"
+         "them where it is known. The queue is the time before the device had it. A long queue:\n"
+         "too much at once, or a limit of the cgroup's. A slow device: the disk, or others who\n"
+         "use it.\n\n"
          "What the page cache serves causes no requests: for waits of threads, see offcpu and\n"
          "states. Merged and split requests count once, when they end.\n",
      .examples =
@@ -163,7 +164,8 @@ const struct cmd commands[] = {
          "that were open before the capture are marked in LIFE. A slow CONNECT: the network, or a\n"
          "server that does not accept. RETR: segments were lost. Many short lives with one peer:\n"
          "connections are not reused. STATE says why a connect failed: refused (nobody listens),\n"
-         "timed-out, unreachable, reset. PEER is the other end's container on the same host.\n",
+         "timed-out, unreachable, no-port (local ones are used up), reset. PEER is the other\n"
+         "end's container on the same host.\n",
      .examples =
          "porthole tcp web1  # rows as they come; histograms and peers at the end\n"
          "porthole tcp web1 --events -d 0  # connects, accepts, closes, resets as they happen\n"

@@ -112,6 +112,7 @@ static const struct table_column block[] = {
      .drop = 5},
     RAW("host_pid", "likewise, as the host numbers it"),
     RAW("kernel", "the issuer is a thread of the kernel"),
+    RAW("waits", "for what that issues: the process that is named"),
     {.field = "container",
      .shown = {"CONTAINER", "of the issuer; none is the host", text_container, false, 8}},
     {.field = "owner",
@@ -168,6 +169,7 @@ static const struct table_column block_event[] = {
      .width = 7},
     RAW("host_pid", "likewise, as the host numbers it"),
     RAW("kernel", "the issuer is a thread of the kernel"),
+    RAW("waits", "for what that issues: the process that is named"),
     {.field = "container",
      .shown = {"CONTAINER", "of the issuer; none is the host", text_container, false, 9},
      .drop = 6,
@@ -273,7 +275,7 @@ static const struct table_column tcp[] = {
      .shown = {"STATE", "how it ended and why, or open at the capture's end", text_state, false,
                15},
      .most = 20},
-    RAW("reason", "why it failed or ended: refused, timed-out, unreachable, reset"),
+    RAW("reason", "why it failed or ended: refused, timed-out, unreachable, no-port, reset"),
     RAW("before", "it was open when the capture began"),
     {0},
 };
@@ -319,7 +321,7 @@ static const struct table_column tcp_event[] = {
      .shown = {"STATE", "how it ended and why", text_state, false, 15},
      .drop = 4,
      .most = 20},
-    RAW("reason", "why it failed or ended: refused, timed-out, unreachable, reset"),
+    RAW("reason", "why it failed or ended: refused, timed-out, unreachable, no-port, reset"),
     {0},
 };
 

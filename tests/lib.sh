@@ -177,6 +177,11 @@ agent_rests() {
     [ -z "$(agent_programs)" ]
 }
 
+# captures_run COUNT: so many are under way. One that has ended may be among them until the agent has seen it.
+captures_run() {
+    [ "$(porthole status --json | jq -s '[.. | objects | select(.phase? == "running")] | length')" = "$1" ]
+}
+
 # Open fds of the agent and its children together.
 agent_fds() {
     local pid

@@ -55,12 +55,7 @@ declare -A TCP_CAPTURES=()
 start_tcp() {
     env --default-signal=INT "$B/porthole" tcp "${@:2}" -o "$T/$1.json" 2>"$T/$1.err" &
     TCP_CAPTURES[$1]=$!
-    TCP_RUNNING=$((${#TCP_CAPTURES[@]}))
-    wait_for 20 tcp_runs "$TCP_RUNNING" || not_ok "the capture $1 begins" "$(tail -n 1 "$T/$1.err")"
-}
-
-tcp_runs() {
-    [ "$(porthole status --json | jq -s '[.. | objects | select(.phase? == "running")] | length')" = "$1" ]
+    wait_for 20 captures_run "${#TCP_CAPTURES[@]}" || not_ok "the capture $1 begins" "$(tail -n 1 "$T/$1.err")"
 }
 
 # end_tcp NAME: interrupts it; what it has is delivered.
@@ -69,6 +64,7 @@ end_tcp() {
     wait_for 30 gone "${TCP_CAPTURES[$1]}"
     wait "${TCP_CAPTURES[$1]}"
     unset "TCP_CAPTURES[$1]"
+    wait_for 20 captures_run "${#TCP_CAPTURES[@]}"
 }
 
 # count NAME CONDITION: rows and events that fulfil it.

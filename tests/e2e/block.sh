@@ -18,11 +18,7 @@ start_block() {
     shift 2
     env --default-signal=INT "$B/porthole" block "$container" "$@" -o "$T/$name.json" 2>"$T/$name.err" &
     CAPTURES[$name]=$!
-    wait_for 20 begun "$container" || not_ok "a capture of $container begins" "$(tail -n 1 "$T/$name.err")"
-}
-
-begun() {
-    porthole status --json | jq -es --arg t "$1" 'any(.. | objects; .target? == $t and .phase? == "running")'
+    wait_for 20 captures_run "${#CAPTURES[@]}" || not_ok "a capture of $container begins" "$(tail -n 1 "$T/$name.err")"
 }
 
 # end_block NAME: interrupts it; what it has is delivered.
@@ -30,6 +26,8 @@ end_block() {
     kill -INT "${CAPTURES[$1]}"
     wait_for 30 gone "${CAPTURES[$1]}"
     wait "${CAPTURES[$1]}"
+    unset "CAPTURES[$1]"
+    wait_for 20 captures_run "${#CAPTURES[@]}"
 }
 
 disk() {
@@ -113,6 +111,17 @@ check "a row has who asked, as the container numbers it" \
     jq -es --arg c "$A" 'any(.record == "block" and .op == "read" and .comm == "disk" and .pid > 1 and .host_pid > .pid
         and .container == $c and .owner == $c and .device != "")' "$T/r.json"
 
+# More processes than there are rows of which each CPU has sums of its own.
+start_block p "$A" --per-process
+disk "$A" /bin/busybox sh -c 'for i in $(seq 100); do /bin/disk direct-read /direct 65536 4096 >/dev/null; done'
+end_block p
+check "each of many processes has a row, with all that it did" jq -es 'map(select(.op == "read" and .comm == "disk"))
+    | length == 100 and all(.count == 16 and .bytes == 65536 and .max_us >= .p50_us and .p50_us > 0)' "$T/p.json"
+check "many rows: requests taken are shown or lost, and rows add up" balanced p
+check "slices of time add up to the whole" jq -es 'map(select(.type == "histogram" and .state == "latency"))
+    | (map(select(.from_ms == null).count) | add) as $all
+    | $all >= 1600 and (map(select(.from_ms != null).count) | add) == $all' "$T/p.json"
+
 # ---- single requests, and how long they took ----
 
 start_block e "$A" --events
@@ -195,6 +204,15 @@ for weight in calls bytes time; do
         between $((16 * MIB)) "$(grep '^disk;write;' "$T/s.folded" | samples /dev/stdin)" $((17 * MIB))
 done
 
+# Each request from callers of its own: more stacks than there is room for when each may be so deep.
+for weight in calls bytes time; do
+    start_block many "$A" --stacks --weight "$weight" --max-stack 1023
+    disk "$A" /bin/disk paths /direct $((6000 * 4096)) 4096 >"$T/many1"
+    end_block many
+    check "more stacks than fit, by $weight: what has none is lost once" conserved "$T/many.json"
+    check "… and there are such" [ "$(quality "$T/many.json" '.lost["stack-map-full"]')" -gt 0 ]
+done
+
 # ---- more requests than anybody takes out ----
 
 # Files of their own: requests for neighbours on the disk become one.
@@ -228,7 +246,7 @@ live_row() {
 }
 env --default-signal=INT "$B/porthole" block "$A" -d 0 --events --json >"$T/live" 2>"$T/live.err" &
 LIVE=$!
-wait_for 20 begun "$A"
+wait_for 20 captures_run 1
 disk "$A" /bin/disk direct-write /direct $((1 * MIB)) 65536 >"$T/l1"
 check "-d 0: rows appear while the capture goes on" wait_for 20 live_row
 check "-d 0: it goes on" [ -e "/proc/$LIVE" ]

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/../lib.sh"
 need_root
 need_bpf
-need_commands runc jq losetup mkfs.ext4
+need_commands runc jq losetup mkfs.ext4 fsfreeze
 [ "$(stat -f -c %T "$T")" != tmpfs ] || skip_all "scratch space is no disk: set TMPDIR to a directory on one"
 MIB=$((1 << 20))
 A=blk-loop$$
@@ -20,17 +20,13 @@ loop_device() {
     on_exit "losetup -d $LOOP"
 }
 
-begun() {
-    porthole status --json | jq -es --arg t "$1" 'any(.. | objects; .target? == $t and .phase? == "running")'
-}
-
 # start_block NAME TARGET ARGUMENTS…
 start_block() {
     local name=$1 target=$2
     shift 2
     env --default-signal=INT "$B/porthole" block "$target" "$@" -o "$T/$name.json" 2>"$T/$name.err" &
     PIDS+=("$!")
-    wait_for 20 begun "$target" || not_ok "a capture of $target begins" "$(tail -n 1 "$T/$name.err")"
+    wait_for 20 captures_run "${#PIDS[@]}" || not_ok "a capture of $target begins" "$(tail -n 1 "$T/$name.err")"
 }
 
 end_all() {
@@ -41,6 +37,7 @@ end_all() {
         wait "$pid"
     done
     PIDS=()
+    wait_for 20 captures_run 0
 }
 PIDS=()
 
@@ -51,31 +48,106 @@ sum() {
 
 start_agent
 truncate -s 128M "$T/disk"
-mkfs.ext4 -q -b 4096 -O has_journal "$T/disk" || skip_all "mkfs.ext4 makes no file system here"
+mkfs.ext4 -q -b 4096 -O has_journal -E lazy_itable_init=0 "$T/disk" || skip_all "mkfs.ext4 makes no file system here"
 loop_device "$T/disk" --direct-io=on
 JOURNAL=${LOOP#/dev/}
 victim_root "$A"
 mkdir "$T/$A/rootfs/mnt"
-mount "$LOOP" "$T/$A/rootfs/mnt" || skip_all "no ext4 can be mounted here"
+mount -o commit=1 "$LOOP" "$T/$A/rootfs/mnt" || skip_all "no ext4 can be mounted here"
+mkdir -p "$T/tree" "$T/$A/rootfs/tree"
+(cd "$T/tree" && mkdir $(seq 200))
+mkfs.ext4 -q -b 4096 -d "$T/tree" "$T/disk2" 32M || skip_all "mkfs.ext4 fills no file system here"
+loop_device "$T/disk2"
+TREE=${LOOP#/dev/}
+mount "$LOOP" "$T/$A/rootfs/tree"
+truncate -s 96M "$T/disk3"
+mkfs.ext4 -q "$T/disk3" || skip_all "mkfs.ext4 makes no second file system here"
+loop_device "$T/disk3"
+mkdir "$T/outer" "$T/$A/rootfs/slow"
+mount "$LOOP" "$T/outer"
+on_exit "umount '$T/outer'"
+truncate -s 64M "$T/outer/disk"
+mkfs.ext4 -q -O has_journal "$T/outer/disk"
+loop_device "$T/outer/disk"
+SLOW=${LOOP#/dev/}
+mount -o commit=1 "$LOOP" "$T/$A/rootfs/slow"
 victim "$A" /bin/busybox sleep 1000
+on_exit "umount '$T/$A/rootfs/slow'"
+on_exit "fsfreeze -u '$T/outer' 2>/dev/null"
+on_exit "umount '$T/$A/rootfs/tree'"
 on_exit "umount '$T/$A/rootfs/mnt'"
 
 start_block one "$A"
 start_block all all
 runc exec "$A" /bin/disk fsync-write /mnt/file $((8 * MIB)) >"$T/w1"
-sync
 end_all
 check "a file on a loop device is charged to who writes it" \
     between $((8 * MIB)) "$(sum one ".charged and .op == \"write\" and .device == \"$JOURNAL\"" bytes)" $((8 * MIB * 101 / 100))
 check "the loop device's worker writes on its behalf" \
     between $((8 * MIB)) "$(sum one ".charged and .op == \"write\" and .device != \"$JOURNAL\"" bytes)" $((10 * MIB))
-check "the journal is the kernel's" \
-    jq -es --arg d "$JOURNAL" 'any(.record == "block" and .device == $d and (.comm | startswith("jbd2")) and .owner == "kernel")' \
-    "$T/all.json"
-check "and is in no container's sum" [ "$(sum one '.charged and (.comm | startswith("jbd2"))' bytes)" = 0 ]
+check "the journal is the kernel's, and names who waits for it" jq -es --arg d "$JOURNAL" --arg a "$A" '
+    any(.record == "block" and .device == $d and .waits and .kernel and .comm == "disk" and .container == $a and
+        .owner == "kernel" and (.charged | not) and .host_pid > 0)' "$T/all.json"
+check "who waits for it sees it, too" jq -es --arg d "$JOURNAL" '
+    any(.record == "block" and .device == $d and .waits and .comm == "disk" and .owner == "kernel")' "$T/one.json"
+check "but it is not charged to it" jq -es '
+    all(.[] | select(.waits); .charged | not) and (map(select(.type == "quality"))[0].block.kernel_bytes > 0)' "$T/one.json"
 check "of all, each row names its owner" \
     jq -es --arg a "$A" 'any(.record == "block" and .owner == $a) and all(.[] | select(.record == "block" and .type == "aggregate"); .owner != "")' \
     "$T/all.json"
+
+# ---- who waits for it only after it has begun ----
+
+# What a disk has that lies in a frozen file system stays under way until that is thawed.
+stays_under_way() {
+    [ "$(awk '{ print $1 + $2 }' "/sys/block/$SLOW/inflight")" -gt 0 ]
+}
+sleeps_at() {
+    grep -q "$1" /proc/"$SYNCER"/stack
+}
+start_block late "$A" --events
+fsfreeze -f "$T/outer"
+runc exec "$A" /bin/disk write /slow/file 0 >"$T/w2"
+check "a journal is written of itself" wait_for 20 stays_under_way
+runc exec --detach --pid-file "$T/syncer" "$A" /bin/disk fsync-write /slow/file 0 </dev/null >"$T/w3" 2>&1
+SYNCER=$(cat "$T/syncer")
+check "who syncs waits for it" wait_for 20 sleeps_at jbd2_log_wait_commit
+sleep 0.5
+fsfreeze -u "$T/outer"
+wait_for 20 gone "$SYNCER"
+end_all
+check "who waits is named though its wait began after the request" jq -es --arg d "$SLOW" --arg a "$A" '
+    any(.device == $d and .waits and .comm == "disk" and .container == $a and .owner == "kernel" and (.charged | not)
+        and .latency_us > 400000)' "$T/late.json"
+check "nor is any lost in silence" jq -es '
+    map(select(.type == "quality"))[0] | .taken == .shown + ([.lost[]] | add // 0) and .shown > 0' "$T/late.json"
+
+# ---- what nobody waits for; metadata that is read ----
+
+# How many times the journal was written.
+transactions() {
+    cut -d ' ' -f 1 "/proc/fs/jbd2/$JOURNAL-8/info" | head -n 1
+}
+written_since() {
+    [ "$(transactions)" -gt "$1" ]
+}
+sync -f "$T/$A/rootfs/mnt"
+start_block alone all
+before=$(transactions)
+runc exec "$A" /bin/busybox mkdir /mnt/directory
+check "a journal is written some time later" wait_for 20 written_since "$before"
+end_all
+check "what nobody waits for is the journal's thread's" jq -es --arg d "$JOURNAL" '
+    any(.record == "block" and .device == $d and .kernel and (.waits | not) and (.comm | startswith("jbd2/")) and
+        .owner == "kernel")' "$T/alone.json"
+start_block metadata "$A"
+runc exec "$A" /bin/busybox find /tree >"$T/found"
+end_all
+check "a directory that is read is the kernel's" \
+    between 1 "$(sum metadata ".op == \"read\" and .device == \"$TREE\" and .owner == \"kernel\" and (.charged | not)" count)" 10000
+check "… and names the process that waits for it" jq -es --arg d "$TREE" --arg a "$A" '
+    all(.[] | select(.record == "block" and .device == $d); .comm == "busybox" and .container == $a and (.kernel | not))' \
+    "$T/metadata.json"
 
 # ---- a device that has no room for what it promised ----
 

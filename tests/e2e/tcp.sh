@@ -69,7 +69,57 @@ ends unreachable '.state == "failed" and .reason == "unreachable" and .raddr == 
 abandoned() { talk "$A" fail 10.98.1.9 7009 abandon; }
 ends abandoned '.state == "failed" and .reason == "abandoned"' 1 \
     "a connect that is given up says so" abandoned
+
+# ---- ends before anything is sent ----
+
+nowhere() { talk "$A" fail 192.0.2.1 7009; }
+ends nowhere '.state == "failed" and .reason == "unreachable" and .raddr == "192.0.2.1" and .rport == 7009 and .comm == "talk"' 1 \
+    "a connect without a way to go is a row" nowhere
+check "… the kernel says so to who connected" grep -q ENETUNREACH "$T/said"
+nowhere_six() { talk "$A" fail 2001:db8::1 7009; }
+ends nowhere_six '.reason == "unreachable" and .raddr == "2001:db8::1" and .comm == "talk" and (has("laddr") | not)' 1 \
+    "so is one of IPv6" nowhere_six
+nowhere_mapped() { talk "$A" fail ::ffff:192.0.2.1 7009; }
+ends nowhere_mapped '.reason == "unreachable" and .raddr == "192.0.2.1" and .rport == 7009' 1 \
+    "… and one that is mapped" nowhere_mapped
+nowhere_linger() { talk "$A" fail 192.0.2.1 7009 linger && talk "$A" fail 2001:db8::1 7009 linger; }
+ends nowhere_linger '.reason == "unreachable" and .comm == "talk"' 2 \
+    "… however their sockets are closed" nowhere_linger
+talk_begin early "$A" fail 192.0.2.2 7009 keep
+start_tcp kept "$A" -d 0
+talk_begin late "$A" fail 192.0.2.1 7009 keep
+end_tcp kept
+start_tcp later "$A" -d 0
+talk_end early >/dev/null
+talk_end late >/dev/null
+end_tcp later
+check "a socket that failed and is kept is a row at the end" count_is kept 1 \
+    ".reason == \"unreachable\" and .raddr == \"192.0.2.1\" and .host_pid == $(cat "$T/late.pid")"
+check "… but none that failed before" count_is kept 1 true
+check "… nor when it is closed" count_is later 0 true
+check "all of that is shown" balanced kept
+in_net "$A" ip route add prohibit 198.51.100.0/24
+prohibited() { talk "$A" fail 198.51.100.1 7009; }
+ends prohibited '.reason == "unreachable" and .raddr == "198.51.100.1"' 1 \
+    "a route that forbids it is no way either" prohibited
+listened() { talk_begin listener "$A" serve 127.0.0.1 7001 && talk_end listener; }
+ends listened true 0 "a socket that wanted to go nowhere is none" listened
+
 talk_begin server "$C" serve :: 7000
+ports=$(in_net "$A" cat /proc/sys/net/ipv4/ip_local_port_range)
+in_net "$A" sh -c "echo 40000 40000 >/proc/sys/net/ipv4/ip_local_port_range"
+talk_begin holder "$A" call 10.98.1.2 7000 1 100 100 hold
+talk_begin holder6 "$A" call fd98:1::2 7000 1 100 100 hold
+start_tcp no_port "$A" -d 0
+talk "$A" fail 10.98.1.2 7000 >/dev/null
+talk "$A" fail fd98:1::2 7000 >/dev/null
+end_tcp no_port
+check "who has no port left to go from is told so" count_is no_port 2 \
+    '.state == "failed" and .reason == "no-port" and (.raddr == "10.98.1.2" or .raddr == "fd98:1::2") and .rport == 7000'
+check "… the kernel says so, too" grep -q EADDRNOTAVAIL "$T/said"
+talk_end holder >/dev/null
+talk_end holder6 >/dev/null
+in_net "$A" sh -c "echo $ports >/proc/sys/net/ipv4/ip_local_port_range"
 reset() { talk "$A" call 10.98.1.2 7000 3 2000 3000 reset; }
 ends reset '.state == "reset" and .tx_bytes == 2000 and .rx_bytes == 3000' 3 \
     "connections that end by a reset have their bytes" reset

@@ -74,6 +74,18 @@ check "--state uninterruptible is the disk here" sh -c "grep -q ^diskman '$T/f' 
 porthole offcpu "$C" --max-overhead 100 -d 1 --min-us 50000 -f folded >"$T/f" 2>"$T/err"
 check "--min-us leaves short waits out" sh -c "grep -q ^sleeper '$T/f' && ! grep -q ^diskman '$T/f'"
 
+# Where that does not work the kernel walks each of them, which is right but slow.
+knows_stacks() {
+    grep -q __start_orc_unwind_ip /proc/kallsyms && ! porthole doctor 2>/dev/null | grep -qi 'bpf_loop.*missing'
+}
+if knows_stacks; then
+    porthole offcpu "$C" --max-overhead 100 -d 1 -o "$T/known.json" 2>"$T/err"
+    check "nearly all kernel stacks are known without the kernel's walk" jq -es 'map(select(.type == "quality"))[0].cost
+        | .kernel_walked > 0 and .kernel_known > 10 * .kernel_walked' "$T/known.json"
+else
+    skip "nearly all kernel stacks are known without the kernel's walk" "this kernel has no ORC tables or no bpf_loop()"
+fi
+
 porthole offwake "$C" --max-overhead 100 -d 2 -f folded >"$T/f" 2>"$T/err"
 check "the holder of a lock wakes who waits for it" grep -qE '^locker;.*take_lock.*;--;.*holder;.*;holder ' "$T/f"
 check "a timer wakes sleepers, not whoever ran" \

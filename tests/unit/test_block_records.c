@@ -123,7 +123,7 @@ static void who_asks_and_who_is_charged_are_told_apart(void **state)
 
     (void)state;
     d.request.tgid = 3;
-    d.request.kernel = 1;
+    d.request.asker = EVENT_ASKER_KERNEL;
     expect(&d, "container", "(none)");
     expect(&d, "owner", "web");
     d.request.share[0] = (struct event_block_share){.owner = 6, .owner_kind = EVENT_OWNER_PAGE};
@@ -136,6 +136,22 @@ static void who_asks_and_who_is_charged_are_told_apart(void **state)
     expect(&d, "owner", "kernel");
     d.request.share[0].owner_kind = EVENT_OWNER_UNKNOWN;
     expect(&d, "owner", "unknown");
+}
+
+static void who_waits_for_a_thread_of_the_kernel_has_a_container(void **state)
+{
+    struct event_block_done d = request();
+    _cleanup_json_ struct json_object *alone = NULL, *awaited = NULL;
+
+    (void)state;
+    d.request.asker = EVENT_ASKER_KERNEL;
+    alone = line_of(&d);
+    d.request.asker = EVENT_ASKER_WAITS;
+    awaited = line_of(&d);
+    assert_true(json_flag(alone, "kernel") && !json_flag(alone, "waits"));
+    assert_true(json_flag(awaited, "kernel") && json_flag(awaited, "waits"));
+    assert_null(json_string(alone, "container"));
+    assert_string_equal(json_string(awaited, "container"), "web");
 }
 
 static void a_request_of_several_owners_counts_once(void **state)
@@ -223,6 +239,7 @@ int main(void)
         cmocka_unit_test(a_request_tells_where_its_time_went),
         cmocka_unit_test(a_flush_that_others_issue_has_waited_for_the_device),
         cmocka_unit_test(who_asks_and_who_is_charged_are_told_apart),
+        cmocka_unit_test(who_waits_for_a_thread_of_the_kernel_has_a_container),
         cmocka_unit_test(a_request_of_several_owners_counts_once),
         cmocka_unit_test(shares_beyond_what_there_is_room_for_are_not_read),
         cmocka_unit_test(an_error_is_named),

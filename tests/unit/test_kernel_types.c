@@ -108,12 +108,64 @@ static void names_are_compared_without_their_variant(void **state)
     btf__free(kernel);
 }
 
+/* A module: struct journal { struct inner in; struct task *who; }, and a task of its own. */
+static struct btf *make_module(struct btf *kernel)
+{
+    struct btf *m = btf__new_empty_split(kernel);
+    int inner = btf__find_by_name_kind(kernel, "inner", BTF_KIND_STRUCT), journal;
+
+    journal = btf__add_struct(m, "journal", 16);
+    assert_int_equal(btf__add_field(m, "in", inner, 0, 0), 0);
+    assert_int_equal(btf__add_field(m, "who", journal + 1, 64, 0), 0);
+    assert_int_equal(btf__add_ptr(m, btf__find_by_name_kind(kernel, "task", BTF_KIND_STRUCT)),
+                     journal + 1);
+    assert_true(btf__add_struct(m, "task", 4) > 0);
+    return m;
+}
+
+static void a_module_adds_what_the_kernel_lacks(void **state)
+{
+    struct btf *kernel = make_kernel(), *module = make_module(kernel),
+               *few = extract(module, "journal");
+    const struct btf_type *journal = find(few, "journal");
+
+    (void)state;
+    assert_non_null(journal);
+    assert_int_equal(journal->size, 16);
+    assert_ptr_equal(btf__type_by_id(few, btf_members(journal)[0].type), find(few, "inner"));
+    assert_null(find(few, "task"));
+    btf__free(few);
+    few = extract(kernel, "journal");
+    assert_null(find(few, "journal"));
+    btf__free(few);
+    btf__free(module);
+    btf__free(kernel);
+}
+
+static void a_modules_type_does_not_stand_beside_the_kernels(void **state)
+{
+    struct btf *kernel = make_kernel(), *module = make_module(kernel),
+               *few = extract(module, "task");
+    int tasks = 0;
+
+    (void)state;
+    for (uint32_t id = 1; id < btf__type_cnt(few); id++)
+        tasks += strcmp(btf__name_by_offset(few, btf__type_by_id(few, id)->name_off), "task") == 0;
+    assert_int_equal(tasks, 1);
+    assert_int_equal(find(few, "task")->size, 64);
+    btf__free(few);
+    btf__free(module);
+    btf__free(kernel);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_structure_is_taken_with_what_it_holds_and_nothing_else),
         cmocka_unit_test(a_name_that_the_kernel_lacks_brings_nothing),
         cmocka_unit_test(names_are_compared_without_their_variant),
+        cmocka_unit_test(a_module_adds_what_the_kernel_lacks),
+        cmocka_unit_test(a_modules_type_does_not_stand_beside_the_kernels),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,9 +5,10 @@
  *   disk MODE FILE BYTES [BLOCK]      one operation of BLOCK bytes (65536) after the other
  *
  * MODE: direct-write, direct-read, write (left to be written back), fsync-write (synced at the
- * end), read and fault (through the page cache, which is emptied of the file first; fault maps the
- * file), sync (of everything, others' too). Prints operations, bytes, and the sum, the median and
- * the longest of the operations' latencies in microseconds.
+ * end), fsync-each (after each block), paths (as direct-write, each operation from other callers),
+ * read and fault (through the page cache, which is emptied of the file first; fault maps the file),
+ * sync (of everything, others' too). Prints operations, bytes, and the sum, the median and the
+ * longest of the operations' latencies in microseconds.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 #define ALIGNMENT 4096
+#define PATH_STEPS 13
 
 static const char *mode;
 
@@ -81,12 +83,37 @@ static void operate(int fd, char *block, size_t size)
     n = is("direct-read") || is("read") ? read(fd, block, size) : write(fd, block, size);
     if (n != (ssize_t)size)
         fail("read or write a block");
+    if (is("fsync-each") && fsync(fd) < 0)
+        fail("sync a block");
+}
+
+static void by_path(uint64_t path, int depth, int fd, char *block, size_t size);
+
+__attribute__((noinline)) static void left(uint64_t path, int depth, int fd, char *b, size_t size)
+{
+    by_path(path, depth, fd, b, size);
+}
+
+__attribute__((noinline)) static void right(uint64_t path, int depth, int fd, char *b, size_t size)
+{
+    by_path(path, depth, fd, b, size);
+}
+
+/* As many stacks as there are paths. */
+static void by_path(uint64_t path, int depth, int fd, char *block, size_t size)
+{
+    if (depth == 0)
+        operate(fd, block, size);
+    else if (path & 1)
+        left(path >> 1, depth - 1, fd, block, size);
+    else
+        right(path >> 1, depth - 1, fd, block, size);
 }
 
 static int open_file(const char *path)
 {
     bool reads = is("direct-read") || is("read") || is("fault");
-    bool direct = is("direct-read") || is("direct-write");
+    bool direct = is("direct-read") || is("direct-write") || is("paths");
     int fd = open(path, (reads ? O_RDONLY : O_WRONLY | O_CREAT) | (direct ? O_DIRECT : 0), 0666);
 
     if (fd < 0)
@@ -120,7 +147,7 @@ int main(int argc, char **argv)
     for (uint64_t i = 0; i < count; i++) {
         uint64_t begin = now_us();
 
-        operate(fd, block, size);
+        by_path(i, is("paths") ? PATH_STEPS : 0, fd, block, size);
         took[i] = now_us() - begin;
         sum += took[i];
     }

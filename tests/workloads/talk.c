@@ -10,10 +10,13 @@
  *       hold    stays open until SIGTERM, all N at once
  *   talk flood ADDRESS PORT SECONDS THREADS  as many as it can, a byte each way
  *   talk stream ADDRESS PORT BYTES           one connection, in large pieces
- *   talk fail ADDRESS PORT [abandon]         a connect that is to fail; says its errno
+ *   talk fail ADDRESS PORT [HOW]             a connect that is to fail; says its errno. HOW:
+ *       abandon it is given up
+ *       linger  its socket is one that ends by a reset
+ *       keep    its socket stays until SIGTERM
  *
  * ADDRESS may be IPv4, IPv6 or IPv4 mapped into it. Prints "connections N sent BYTES received
- * BYTES"; serve prints "ready" first, hold when all are open.
+ * BYTES"; serve prints "ready" first, hold when all are open, keep when it has failed.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -21,6 +24,7 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -253,15 +257,21 @@ static void flood_all(double time, int threads)
         pthread_join(t[i], NULL);
 }
 
-static void fail(int abandon)
+static void fail(const char *how)
 {
+    bool abandon = strcmp(how, "abandon") == 0;
+    const struct linger linger = {.l_onoff = strcmp(how, "linger") == 0};
     int fd = socket(address.ss_family, SOCK_STREAM | (abandon ? SOCK_NONBLOCK : 0), 0), one = 1;
 
     /* One SYN and another one: what would take minutes takes seconds. */
     setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &one, sizeof(one));
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
     if (connect(fd, (void *)&address, address_size) == 0)
         errx(1, "it did not fail");
-    printf("errno %s\n", strerrorname_np(errno));
+    printf("errno %s\nready\n", strerrorname_np(errno));
+    fflush(stdout);
+    while (strcmp(how, "keep") == 0 && !ended)
+        pause();
     close(fd);
 }
 
@@ -286,10 +296,9 @@ int main(int argc, char **argv)
         flood_all(atof(argv[4]), atoi(argv[5]));
     else if (strcmp(argv[1], "stream") == 0 && argc == 5)
         call(1, strtoull(argv[4], NULL, 10), 0, "");
-    else if (strcmp(argv[1], "fail") == 0) {
-        fail(argc > 4);
-        return 0;
-    } else
+    else if (strcmp(argv[1], "fail") == 0)
+        fail(argc > 4 ? argv[4] : "");
+    else
         errx(2, "usage: see the source");
     say();
     return 0;
