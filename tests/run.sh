@@ -100,9 +100,16 @@ for file in ${files[@]+"${files[@]}"}; do
     count "$name" "$log" $? $((SECONDS - begin))
 done
 
+# Each failed check with what it said, and how the file ended: only the first may be far from the end.
+show_failure() {
+    printf '\n==== %s\n' "$1"
+    awk '/^(ok|skip) - / { failed = 0 } /^not ok - / { failed = 1; lines = 0 } failed && lines++ < 30' "$1"
+    printf -- '---- its end\n'
+    tail -n 20 "$1"
+}
+
 for log in ${failures[@]+"${failures[@]}"}; do
-    printf '\n==== %s\n' "$log"
-    tail -n 60 "$log"
+    show_failure "$log"
 done
 [ $((passed + failed + skipped)) -gt 0 ] || {
     echo "no test fits '$only'"
