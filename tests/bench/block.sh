@@ -56,7 +56,7 @@ section_block() {
     runc exec "$BLOCK_BENCH" /bin/disk fsync-write /data $((BLOCK_REQUESTS * 4096)) >/dev/null
     block_rate
     # shellcheck disable=SC2034 # hooks.sh's
-    HOOKS="blk|block|rq_|io_start|io_done|req"
+    HOOKS="blk|block|rq_|io_start|io_done|req|empty_hook"
     kernel_counts
     for ((round = 0; round < ROUNDS; round++)); do
         block_ours inside "$BLOCK_BENCH"
@@ -66,12 +66,13 @@ section_block() {
         block_ours events --events "$BLOCK_BENCH"
         ! command -v bpftrace >/dev/null || block_peer bpftrace bpftrace -e "$BLOCK_SCRIPT"
         block_ours stacks --stacks "$BLOCK_BENCH"
+        block_peer empty "$B/tests/bench/empty_hooks" tp_btf block_io_start block_rq_issue block_io_done
     done
     echo "a request; medians of $ROUNDS rounds of $BLOCK_REQUESTS reads of 4 KiB"
-    for name in inside events stacks outside biolatency biosnoop bpftrace; do
+    for name in inside events stacks outside empty biolatency biosnoop bpftrace; do
         printf '  %-10s %s\n' $name "$(hooks_cell $name)"
     done
-    printf 'inside / biolatency: %s, / bpftrace: %s; events / biosnoop: %s (bar: 1.0); outside: %s ns an event, the clock included (bar: 100)\n' \
-        "$(hooks_ratio inside biolatency)" "$(hooks_ratio inside bpftrace)" "$(hooks_ratio events biosnoop)" \
+    printf 'inside / biolatency: %s, less the empty programs %s; / bpftrace: %s; events / biosnoop: %s (bar: 1.0); outside: %s ns an event, the clock included (bar: 100)\n' \
+        "$(hooks_ratio inside biolatency)" "$(hooks_net inside biolatency empty)" "$(hooks_ratio inside bpftrace)" "$(hooks_ratio events biosnoop)" \
         "$(awk '{ print $1 / $2 }' "$T/hooks.outside" | median)"
 }

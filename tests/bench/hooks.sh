@@ -8,7 +8,9 @@
 # The kernel counts for the rest of the run; what another section measured is forgotten.
 kernel_counts() {
     local stats
-    rm -f "$T"/hooks.*
+    rm -f "$T"/hooks.* "$T/silence"
+    mkfifo "$T/silence"
+    exec {SILENCE}<>"$T/silence" # what reads it waits
     stats=$(cat /proc/sys/kernel/bpf_stats_enabled)
     on_exit "echo $stats >/proc/sys/kernel/bpf_stats_enabled"
     echo 1 >/proc/sys/kernel/bpf_stats_enabled
@@ -30,7 +32,7 @@ hooks_measure() {
     local name=$1 units=$2 work=$3 pid before
     shift 3
     bpftool prog show -j | jq -r '.[].id' >"$T/hooks.old"
-    env --default-signal=INT "$@" >"$T/hooks.out" 2>&1 < <(exec sleep 600) &
+    env --default-signal=INT "$@" >"$T/hooks.out" 2>&1 <&"$SILENCE" &
     pid=$!
     if wait_for 60 hooks_attached; then
         wait_for 5 false # bpftrace and porthole have looked around by then
@@ -76,4 +78,15 @@ hooks_ratio() {
         echo '-' && return
     fi
     awk -v a="$(column 1 "$T/hooks.$1")" -v b="$(column 1 "$T/hooks.$2")" 'BEGIN { printf "%.2f", a / b }'
+}
+
+# hooks_net NAME PEER EMPTY: the ratio, less what the count itself takes of each: that of a program that does
+# nothing, for each run.
+hooks_net() {
+    if [ ! -s "$T/hooks.$1" ] || [ ! -s "$T/hooks.$2" ] || [ ! -s "$T/hooks.$3" ]; then
+        echo '-' && return
+    fi
+    awk -v a="$(column 1 "$T/hooks.$1")" -v ra="$(column 2 "$T/hooks.$1")" -v b="$(column 1 "$T/hooks.$2")" \
+        -v rb="$(column 2 "$T/hooks.$2")" -v e="$(column 1 "$T/hooks.$3")" -v re="$(column 2 "$T/hooks.$3")" \
+        'BEGIN { e /= re; printf "%.2f", (a - ra * e) / (b - rb * e) }'
 }

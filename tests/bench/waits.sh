@@ -63,7 +63,7 @@ waits_peer() {
     shift
     [[ $tool = empty.* ]] || command -v "$tool" >/dev/null || return
     case $tool in
-    empty.*) peer=("$B/tests/bench/empty_hooks" "${tool#empty.}") ;;
+    empty.*) peer=("$B/tests/bench/empty_hooks" "${tool#empty.}" sched_switch sched_waking) ;;
     bpftrace)
         # shellcheck disable=SC2016 # the inner shell's
         peer=(unshare -m sh -c 'mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
@@ -155,7 +155,7 @@ waits_counted() {
 waits_counts() {
     local round name
     # shellcheck disable=SC2034 # hooks.sh's
-    HOOKS="sched_|waking|wakeup"
+    HOOKS="sched_|waking|wakeup|empty_hook"
     kernel_counts
     for ((round = 0; round < ROUNDS; round++)); do
         waits_counted offcpu "$B/porthole" offcpu "$PIPE" -d 600 --max-overhead 100 -o "$T/w.json"
