@@ -32,6 +32,7 @@ void block_totals_write(const struct block_totals *t, struct buf *out)
         {"merged", t->counts.merged},
         {"requeued", t->counts.requeued},
         {"end_unseen", t->counts.unseen},
+        {"begin_unseen", t->counts.missed},
         {"errors", t->errors},
         {"in_flight_at_end", t->open},
     };

@@ -216,7 +216,7 @@ static int block_start(struct probe *p, struct err *e)
 static int count_open(void *data, const struct event_block_request *request)
 {
     struct block *b = data;
-    uint64_t amount = b->bpf->rodata->weight == WEIGHT_BYTES ? request->bytes : 1;
+    uint64_t amount = b->bpf->rodata->weight == WEIGHT_BYTES ? event_block_bytes(request) : 1;
     struct event_value value = {.first_ns = request->start_ns};
 
     if (b->bpf->rodata->weight == WEIGHT_TIME)
@@ -255,6 +255,10 @@ void probe_block_counts(const struct probe *p, struct probe_block_counts *ret)
     ret->merged = b->bpf->bss->merged;
     ret->requeued = b->bpf->bss->requeued;
     ret->unseen = b->bpf->bss->unseen;
+    ret->missed =
+        probe_missed(b->bpf->progs.on_io_start) + probe_missed(b->bpf->progs.on_rq_insert);
+    if (!b->bpf->rodata->begins_told)
+        ret->missed += probe_missed(b->bpf->progs.on_rq_issue);
 }
 
 static void add_buckets(uint32_t *to, const uint32_t *more)
@@ -364,7 +368,7 @@ int probe_block_open_requests(const struct probe *p,
 
     for (uint32_t n = 0; r == 0 && bpf_map_lookup_elem(fd, &n, &set) == 0; n++)
         for (int i = 0; r == 0 && i < EVENT_BLOCK_PLACES; i++)
-            if (set.place[i].address && set.place[i].pending != EVENT_PENDING_IF_MINE)
+            if (set.place[i].address && set.place[i].pending <= EVENT_PENDING)
                 r = fn(data, &set.place[i]);
     return r;
 }

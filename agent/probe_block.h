@@ -8,9 +8,9 @@
 #include "bpf/event_block.h"
 
 /* Requests that became part of others, that the device gave back to be issued again, and that ended
- * without the program being called. */
+ * without the program being called; and begins that it was not called for, as it was running. */
 struct probe_block_counts {
-    uint64_t merged, requeued, unseen;
+    uint64_t merged, requeued, unseen, missed;
 };
 
 void probe_block_counts(const struct probe *p, struct probe_block_counts *ret);

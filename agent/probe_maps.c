@@ -62,6 +62,15 @@ void probe_tell_programs(const struct probe_setup *setup, struct bpf_object *obj
     }
 }
 
+uint64_t probe_missed(const struct bpf_program *program)
+{
+    struct bpf_prog_info info = {0};
+    uint32_t size = sizeof(info);
+    int fd = bpf_program__fd(program);
+
+    return fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) < 0 ? 0 : info.recursion_misses;
+}
+
 int probe_maps_use_unwind(struct bpf_map *rows, struct bpf_map *ranges, struct bpf_map *processes,
                           int rows_fd)
 {

@@ -37,6 +37,10 @@ void probe_ring_free(struct probe_maps *m); /* nothing to free is fine */
 /* After loading: tells the tags of all programs. */
 void probe_tell_programs(const struct probe_setup *setup, struct bpf_object *object);
 
+/* How often the kernel did not call a program since it was running on that CPU already. 0 for one
+ * that is not loaded. */
+uint64_t probe_missed(const struct bpf_program *program);
+
 /* The maps of bpf/unwind.bpf.h: sized, and sharing the rows, before loading (rows_fd -1: not used).
  */
 int probe_maps_use_unwind(struct bpf_map *rows, struct bpf_map *ranges, struct bpf_map *processes,

@@ -226,11 +226,7 @@ void probe_tcp_take_open(struct probe *p, struct buf *ret)
 
 uint64_t probe_tcp_missed(struct probe *p)
 {
-    struct bpf_prog_info info = {0};
-    uint32_t size = sizeof(info);
-    int fd = bpf_program__fd(tcp_of(p)->bpf->progs.on_inet_sock_set_state);
-
-    return bpf_obj_get_info_by_fd(fd, &info, &size) < 0 ? 0 : info.recursion_misses;
+    return probe_missed(tcp_of(p)->bpf->progs.on_inet_sock_set_state);
 }
 
 static const char *const tcp_needs[] = {"kernel:btf",

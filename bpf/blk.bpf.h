@@ -49,6 +49,7 @@ struct request {
     unsigned int __data_len;
     __u64 __sector;
     struct bio *bio, *biotail;
+    __u64 start_time_ns; /* CLOCK_MONOTONIC; 0 where nobody wants it */
 };
 
 /* Up to 5.16. */

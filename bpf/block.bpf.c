@@ -8,8 +8,8 @@
  */
 #include "bpf/blockcount.bpf.h"
 #include "bpf/journal.bpf.h"
-#include "bpf/owner.bpf.h"
 #include "bpf/requests.bpf.h"
+#include "bpf/shares.bpf.h"
 #include "bpf/unwind.bpf.h"
 #include "bpf/who.bpf.h"
 
@@ -17,75 +17,11 @@ const volatile __u8 begins_told = 1; /* block_io_start and block_io_done are the
 
 __u64 merged = 0, requeued = 0, unseen = 0;
 
-/* ---- a request goes to the device ---- */
-
-#define BIOS_MAX 128
-
-/* Adds a bio's bytes to whoever is charged for it. Requests have one owner nearly always. */
-static __always_inline void add_share(struct event_block_request *r,
-                                      const struct event_block_share *share)
-{
-    for (__u32 i = 0; i < EVENT_BLOCK_SHARES; i++) {
-        struct event_block_share *to = &r->share[i];
-
-        if (i >= r->shares) {
-            *to = *share;
-            r->shares = i + 1;
-            return;
-        }
-        if (to->owner == share->owner && to->owner_kind == share->owner_kind) {
-            to->bytes += share->bytes;
-            return;
-        }
-    }
-    r->share[EVENT_BLOCK_SHARES - 1].bytes += share->bytes;
-}
-
-/* What was merged into the request may be others'. */
-static __noinline void divide(struct request *rq, struct event_block_request *r)
-{
-    struct bio *bio = BPF_CORE_READ(rq, bio);
-    struct event_block_share first = r->share[0];
-    __u32 left = r->bytes;
-
-    r->shares = 0;
-    for (int i = 0; i < BIOS_MAX && bio; i++) {
-        struct event_block_share share = first;
-
-        share.bytes = BPF_CORE_READ(bio, bi_iter.bi_size);
-        if (share.bytes > left)
-            share.bytes = left;
-        left -= share.bytes;
-        own(bio, BPF_CORE_READ(bio, bi_opf), NULL, &share);
-        add_share(r, &share);
-        bio = BPF_CORE_READ(bio, bi_next);
-    }
-    first.bytes = left;
-    if (left || !r->shares)
-        add_share(r, &first);
-}
-
-static __always_inline void issue(struct request *rq)
-{
-    struct event_block_request *r = find((__u64)rq);
-
-    if (!r)
-        return;
-    /* Others were merged into it meanwhile. */
-    if (!r->issue_ns && rq->__data_len != r->bytes) {
-        r->bytes = r->share[0].bytes = rq->__data_len;
-        r->sector = rq->__sector;
-        r->row = 0;
-        divide(rq, r);
-    }
-    r->issue_ns = bpf_ktime_get_ns();
-}
-
 /* ---- it ends ---- */
 
 static __always_inline int counts_anyway(const struct event_block_request *r)
 {
-    return r->pending != EVENT_PENDING_IF_MINE;
+    return r->pending <= EVENT_PENDING;
 }
 
 static __always_inline void take(struct event_counters *c, const struct event_block_request *r)
@@ -128,7 +64,7 @@ static __always_inline void end(struct request *rq)
 
     if (!r)
         return;
-    if (!r->pending || settle(r))
+    if (!r->pending || (r->pending != EVENT_PENDING_IF_MERGED && settle(r)))
         count(r, bpf_ktime_get_ns());
     give_back(r);
 }
@@ -230,26 +166,12 @@ static __always_inline void fill(struct event_block_request *r, struct request *
     }
 }
 
-/* Who waits for what a thread of the kernel asks is looked for again at its end, unless it is the
- * target. */
-static __always_inline void note_journal(struct event_block_request *r, __u64 queue,
-                                         const struct waiter *waiter, int concerned)
-{
-    r->pending = EVENT_SETTLED;
-    if (waiter->tgid)
-        name_waiter(r, waiter);
-    if (!queue || waiter->mine)
-        return;
-    r->journal = queue;
-    r->pending = concerned ? EVENT_PENDING : EVENT_PENDING_IF_MINE;
-}
-
 /* Whether the target asks for it or is charged with it. Only what is written, and what threads of
  * the kernel do, can be others' than who asks. */
 static __always_inline int concerns_target(struct request *rq, const struct asker *asker,
                                            struct event_block_share *share)
 {
-    int others = is_kernel_thread(asker->task) || (rq->cmd_flags & OP_MASK) == OP_WRITE;
+    int others = is_kernel_thread(asker->task) || is_write(rq);
 
     if (!others && !asker->mine)
         return 0;
@@ -266,6 +188,21 @@ static __always_inline void lose_request(struct event_counters *c, struct reques
     c->lost[EVENT_LOST_OPEN_FULL] += amount;
 }
 
+/* Who waits for what the journal's thread asks is looked for again at its end, unless it is the
+ * target. What another thread of the kernel writes may have the target's merged into it. */
+static __always_inline enum event_pending pending_of(struct request *rq, const struct asker *asker,
+                                                     __u64 journal, const struct waiter *waiter,
+                                                     int concerned)
+{
+    if (journal && !waiter->mine)
+        return concerned ? EVENT_PENDING : EVENT_PENDING_IF_MINE;
+    if (concerned)
+        return EVENT_SETTLED;
+    if (is_kernel_thread(asker->task) && is_write(rq))
+        return EVENT_PENDING_IF_MERGED;
+    return EVENT_OTHERS;
+}
+
 static __always_inline void begin(void *ctx, struct request *rq)
 {
     struct task_struct *task = bpf_get_current_task_btf();
@@ -275,9 +212,9 @@ static __always_inline void begin(void *ctx, struct request *rq)
     struct event_block_request *r;
     struct last_asked *last;
     struct waiter waiter = {};
+    enum event_pending pending;
     __u64 journal = 0;
     __u32 zero = 0;
-    int concerned;
 
     if (!begin_ns || !c)
         return;
@@ -286,29 +223,113 @@ static __always_inline void begin(void *ctx, struct request *rq)
         journal = journal_queue(asker.task);
     if (journal && find_waiter(journal, &waiter) && waiter.mine)
         asker.mine = 1;
-    concerned = concerns_target(rq, &asker, &share);
-    r = concerned || journal ? obtain((__u64)rq) : find((__u64)rq);
+    pending = pending_of(rq, &asker, journal, &waiter, concerns_target(rq, &asker, &share));
+    r = pending != EVENT_OTHERS ? obtain((__u64)rq) : find((__u64)rq);
     if (r && r->start_ns)
         end_unseen(r);
-    if (!concerned && !journal) {
+    if (pending == EVENT_OTHERS) {
         if (r)
             give_back(r);
         return;
     }
     last = bpf_map_lookup_elem(&last_asked, &zero);
     if (!r || !last) {
-        if (concerned)
+        if (pending <= EVENT_PENDING)
             lose_request(c, rq);
         return;
     }
     fill(r, rq, task, &share, last);
-    note_journal(r, journal, &waiter, concerned);
-    if (yields == BLOCK_ROWS && begins_told && !r->pending)
+    r->pending = pending;
+    r->journal = journal;
+    if (waiter.tgid)
+        name_waiter(r, &waiter);
+    if (pending == EVENT_PENDING_IF_MERGED)
+        return;
+    if (yields == BLOCK_ROWS && begins_told && !pending)
         choose_row(r, last);
     if (yields == BLOCK_STACKS)
         take_stacks(ctx, c, r);
     if (counts_anyway(r))
         take(c, r);
+}
+
+/* ---- a request goes to the device ---- */
+
+/* Others were merged into it meanwhile. What is read belongs to who asks. */
+static __noinline void take_merged(struct request *rq, struct event_block_request *r)
+{
+    r->bytes = r->share[0].bytes = rq->__data_len;
+    r->sector = rq->__sector;
+    if (!is_write(rq))
+        return;
+    r->row = 0;
+    divide(rq, r);
+}
+
+/* What begins as a process' is not followed if it is another's. Who asked is who has it sent to the
+ * device then, which is who began it nearly always. */
+static __always_inline struct event_block_request *follow_late(struct request *rq,
+                                                               struct event_counters *c)
+{
+    struct event_block_request *r = obtain((__u64)rq);
+    struct event_block_share nobody = {};
+    struct last_asked *last;
+    __u32 zero = 0;
+
+    last = bpf_map_lookup_elem(&last_asked, &zero);
+    if (!r || !last) {
+        lose_request(c, rq);
+        return NULL;
+    }
+    fill(r, rq, bpf_get_current_task_btf(), &nobody, last);
+    if (rq->start_time_ns)
+        r->start_ns = rq->start_time_ns;
+    return r;
+}
+
+/* It began as somebody else's, and bytes of the target were merged into it. */
+static __noinline struct event_block_request *adopt(void *ctx, struct request *rq,
+                                                    struct event_block_request *r)
+{
+    struct event_counters *c = my_counters();
+
+    if (!c)
+        return NULL;
+    if (!r)
+        r = follow_late(rq, c);
+    if (!r)
+        return NULL;
+    r->pending = EVENT_SETTLED;
+    take_merged(rq, r);
+    if (yields == BLOCK_STACKS) {
+        fill_who(&r->who, bpf_get_current_task_btf());
+        take_stacks(ctx, c, r);
+    }
+    take(c, r);
+    return r;
+}
+
+static __always_inline int begun_before(struct request *rq)
+{
+    return !begin_ns || (rq->start_time_ns && rq->start_time_ns < begin_ns);
+}
+
+static __always_inline void issue(void *ctx, struct request *rq)
+{
+    struct event_block_request *r = find((__u64)rq);
+    int several = rq->bio != rq->biotail;
+
+    if (r && r->pending != EVENT_PENDING_IF_MERGED) {
+        if (several && !r->issue_ns)
+            take_merged(rq, r);
+    } else if (several && is_write(rq) && !begun_before(rq) && has_target(rq)) {
+        r = adopt(ctx, rq, r);
+    } else if (r) {
+        give_back(r);
+        return;
+    }
+    if (r)
+        r->issue_ns = bpf_ktime_get_ns();
 }
 
 /* ---- hooks ---- */
@@ -342,7 +363,7 @@ int on_rq_issue(unsigned long long *ctx)
 
     if (!begins_told && !find((__u64)rq))
         begin(ctx, rq);
-    issue(rq);
+    issue(ctx, rq);
     return 0;
 }
 

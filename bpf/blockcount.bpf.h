@@ -349,7 +349,7 @@ static __always_inline void tell(const struct event_block_request *r, __u64 now)
 static __always_inline void count_stack(const struct event_block_request *r, __u64 now)
 {
     __u64 us = now ? to_us(now - r->start_ns) : 0;
-    __u64 amount = weight == 0 ? 1 : weight == 1 ? r->bytes : us;
+    __u64 amount = weight == 0 ? 1 : weight == 1 ? event_block_bytes(r) : us;
     int lost = r->lost ? (int)r->lost : row_add(&r->who, amount, now);
     struct event_counters *c = my_counters();
 

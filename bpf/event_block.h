@@ -36,11 +36,13 @@ enum event_asker {
     EVENT_ASKER_WAITS,  /* a process that waits for what a thread of the kernel asked */
 };
 
-/* Whether it is known who waits for it. */
+/* Whether it is known who waits for it, and whether it counts. */
 enum event_pending {
     EVENT_SETTLED,
-    EVENT_PENDING,         /* it counts in any case */
-    EVENT_PENDING_IF_MINE, /* it counts if somebody of the target waits for it */
+    EVENT_PENDING,           /* it counts; who waits for it is looked for at its end */
+    EVENT_PENDING_IF_MINE,   /* it counts if that is somebody of the target */
+    EVENT_PENDING_IF_MERGED, /* it counts if bytes of the target are merged into it */
+    EVENT_OTHERS,            /* it is not followed */
 };
 
 /* One row: who asked for what, on which device, and who is charged. */
@@ -109,6 +111,18 @@ struct event_block_request {
     event_u32 lost;       /* its stacks: which loss it was, plus one; 0: they are there */
     event_u32 to_a_line;  /* nothing */
 };
+
+/* Of a request that others' were merged into, the bytes for which it counts. */
+static inline __attribute__((always_inline)) event_u32
+event_block_bytes(const struct event_block_request *r)
+{
+    event_u32 bytes = 0;
+
+    for (event_u32 i = 0; r->shares > 1 && i < EVENT_BLOCK_SHARES && i < r->shares; i++)
+        if (r->share[i].charged)
+            bytes += r->share[i].bytes;
+    return bytes ? bytes : r->bytes;
+}
 
 /* A request is in one of the few places of one set, which its address tells. */
 #define EVENT_BLOCK_SETS_LOG2 12

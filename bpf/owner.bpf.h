@@ -32,6 +32,11 @@ const volatile __u32 memory_level = 0, blkio_level = 0;
 #define MEMCG_KINDS 7ul
 #define MEMCG_IS_KMEM 2ul
 
+static __always_inline int is_write(struct request *rq)
+{
+    return (rq->cmd_flags & OP_MASK) == OP_WRITE;
+}
+
 static __always_inline int is_kernel_thread(struct task_struct *task)
 {
     return !!(task->flags & PF_KTHREAD_BIT);

@@ -56,7 +56,8 @@ static void put_block(const struct json_object *block, struct buf *line, FILE *o
     static const struct word words[] = {
         {"merged", "merged"},
         {"requeued", "requeued"},
-        {"end_unseen", "not seen to end, which have no latency"},
+        {"end_unseen", "without latency (end not seen)"},
+        {"begin_unseen", "missing (begin not seen)"},
         {"errors", "errors"},
         {"in_flight_at_start", "in flight at the start"},
         {"in_flight_at_end", "in flight at the end"},

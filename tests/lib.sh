@@ -177,6 +177,19 @@ agent_rests() {
     [ -z "$(agent_programs)" ]
 }
 
+# start_kernel_work: a process that samples of the whole host have kernel functions of; where nothing else is
+# to be done there may be none in a second. end_kernel_work ends it, a minute does in any case.
+start_kernel_work() {
+    timeout 60 dd if=/dev/zero of=/dev/null bs=1M status=none &
+    KERNEL_WORK=$!
+}
+
+end_kernel_work() {
+    kill "$KERNEL_WORK"
+    wait "$KERNEL_WORK" 2>/dev/null
+    return 0
+}
+
 # captures_run COUNT: so many are under way. One that has ended may be among them until the agent has seen it.
 captures_run() {
     [ "$(porthole status --json | jq -s '[.. | objects | select(.phase? == "running")] | length')" = "$1" ]

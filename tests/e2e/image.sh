@@ -44,7 +44,7 @@ lacks_nothing() {
 
 # profiled NAME WHERE: the agent in there sees the pod's container, and only what it does.
 profiled() {
-    local name=$1 out=$T/$1.json worker
+    local name=$1 out=$T/$1.json
     check "$2 the chart's probe succeeds" wait_for 30 probe "$name"
     check "$2 the agent lacks no right" lacks_nothing "$name"
     kube_inside "$name" porthole list --json >"$T/list"
@@ -58,10 +58,9 @@ profiled() {
     folded "$out" >"$out.folded"
     check "$2 shares are right" share_is "$out.folded" spin_parse 50 12
     check "$2 nothing is lost in silence" conserved "$out"
-    timeout 60 dd if=/dev/zero of=/dev/null bs=1M status=none &
-    worker=$!
+    start_kernel_work
     kube_inside "$name" porthole cpu all -d 1 -F 499 -f folded >"$T/out" 2>"$T/err"
-    kill "$worker"
+    end_kernel_work
     check "$2 kernel functions have names" grep -q '[a-z]_\[k\]' "$T/out"
     kube_inside "$name" porthole states cart-0/app1 -d 1 --json >"$T/out" 2>"$T/err"
     check "$2 views of waiting work, too" grep -q '"spin' "$T/out"

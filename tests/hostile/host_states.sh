@@ -56,7 +56,9 @@ done
 
 agent_without sys_ptrace
 check "A6: and says what it lacks" says_lack CAP_SYS_PTRACE
+start_kernel_work
 check "A6: without CAP_SYS_PTRACE there are samples" captured all
+end_kernel_work
 check "A6: kernel functions have names" grep -q '_\[k\]' "$T/c.folded"
 check "A6: what has no name is counted" conserved "$T/c.json"
 check "A6: and the report says what is lacking" report_says_lack CAP_SYS_PTRACE

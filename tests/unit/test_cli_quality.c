@@ -157,13 +157,15 @@ static void whom_bytes_were_charged_to_is_said(void **state _unused_)
         BLOCK,
         "{'type':'quality','taken':120,'shown':120,'block':{'charged_bytes':67108864,"
         "'kernel_bytes':4096,'others_bytes':0,'unattributed_bytes':67176,"
-        "'unattributed_requests':1,'merged':3,'requeued':0,'errors':2,'in_flight_at_end':1}}",
+        "'unattributed_requests':1,'merged':3,'requeued':0,'begin_unseen':1,"
+        "'errors':2,'in_flight_at_end':1}}",
         END);
 
     assert_non_null(strstr(text, "requests: 120 taken, 120 shown, 0 lost\n"));
     assert_non_null(strstr(text, "charged to the target 64.0 MiB, to the kernel 4.0 KiB, to others "
                                  "0 B, not attributed 0.1 % (1 request)\n"));
-    assert_non_null(strstr(text, "merged 3, errors 2, in flight at the end 1\n"));
+    assert_non_null(strstr(text, "merged 3, missing (begin not seen) 1, errors 2, "
+                                 "in flight at the end 1\n"));
     free(text);
 }
 

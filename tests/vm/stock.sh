@@ -260,7 +260,7 @@ block() {
     local kind=$1
     check "$kind: captures of block I/O work" eval 'exited block 0 && exited block-events 0'
     check "$kind: what a container writes is charged to it, whoever writes it back" \
-        eval 'charged block 3309568 3365000 && charged block-events 3309568 3365000'
+        eval 'charged block 3571712 3627144 && charged block-events 3571712 3627144'
     check "$kind: the journal's thread is named with who waits for it" eval 'waited_for block && waited_for block-events'
     check "$kind: no request is lost in silence" waits_balance block block-events
     check "$kind: requests have latencies" \
