@@ -48,7 +48,7 @@ static __noinline int settle(struct event_block_request *r)
     struct event_counters *c = my_counters();
     struct waiter waiter = {};
 
-    if (find_waiter(r->journal, &waiter) && (waiter.mine || counts_anyway(r)))
+    if (find_waiter(r->journal, counts_anyway(r), &waiter))
         name_waiter(r, &waiter);
     if (counts_anyway(r))
         return 1;
@@ -175,7 +175,7 @@ static __always_inline int concerns_target(struct request *rq, const struct aske
 
     if (!others && !asker->mine)
         return 0;
-    own(others ? BPF_CORE_READ(rq, bio) : NULL, rq->cmd_flags, asker, share);
+    own(others ? rq->bio : NULL, rq->cmd_flags, asker, share);
     return share->charged || asker->mine;
 }
 
@@ -188,19 +188,16 @@ static __always_inline void lose_request(struct event_counters *c, struct reques
     c->lost[EVENT_LOST_OPEN_FULL] += amount;
 }
 
-/* Who waits for what the journal's thread asks is looked for again at its end, unless it is the
- * target. What another thread of the kernel writes may have the target's merged into it. */
-static __always_inline enum event_pending pending_of(struct request *rq, const struct asker *asker,
-                                                     __u64 journal, const struct waiter *waiter,
-                                                     int concerned)
+/* Who waits for what the journal's thread asks is looked for at its end. What another thread of the
+ * kernel writes may have the target's merged into it. */
+static __always_inline enum event_pending pending_of(struct request *rq, struct task_struct *task,
+                                                     __u64 journal, int concerned)
 {
-    if (journal && !waiter->mine)
+    if (journal)
         return concerned ? EVENT_PENDING : EVENT_PENDING_IF_MINE;
     if (concerned)
         return EVENT_SETTLED;
-    if (is_kernel_thread(asker->task) && is_write(rq))
-        return EVENT_PENDING_IF_MERGED;
-    return EVENT_OTHERS;
+    return is_kernel_thread(task) && is_write(rq) ? EVENT_PENDING_IF_MERGED : EVENT_OTHERS;
 }
 
 static __always_inline void begin(void *ctx, struct request *rq)
@@ -211,7 +208,6 @@ static __always_inline void begin(void *ctx, struct request *rq)
     struct event_block_share share = {};
     struct event_block_request *r;
     struct last_asked *last;
-    struct waiter waiter = {};
     enum event_pending pending;
     __u64 journal = 0;
     __u32 zero = 0;
@@ -219,11 +215,9 @@ static __always_inline void begin(void *ctx, struct request *rq)
     if (!begin_ns || !c)
         return;
     c->runs++;
-    if (is_kernel_thread(asker.task))
-        journal = journal_queue(asker.task);
-    if (journal && find_waiter(journal, &waiter) && waiter.mine)
-        asker.mine = 1;
-    pending = pending_of(rq, &asker, journal, &waiter, concerns_target(rq, &asker, &share));
+    if (is_kernel_thread(task))
+        journal = journal_queue(task);
+    pending = pending_of(rq, task, journal, concerns_target(rq, &asker, &share));
     r = pending != EVENT_OTHERS ? obtain((__u64)rq) : find((__u64)rq);
     if (r && r->start_ns)
         end_unseen(r);
@@ -241,8 +235,6 @@ static __always_inline void begin(void *ctx, struct request *rq)
     fill(r, rq, task, &share, last);
     r->pending = pending;
     r->journal = journal;
-    if (waiter.tgid)
-        name_waiter(r, &waiter);
     if (pending == EVENT_PENDING_IF_MERGED)
         return;
     if (yields == BLOCK_ROWS && begins_told && !pending)
@@ -268,16 +260,18 @@ static __noinline void take_merged(struct request *rq, struct event_block_reques
 
 /* What begins as a process' is not followed if it is another's. Who asked is who has it sent to the
  * device then, which is who began it nearly always. */
-static __always_inline struct event_block_request *follow_late(struct request *rq,
-                                                               struct event_counters *c)
+static __noinline struct event_block_request *follow_late(struct request *rq)
 {
     struct event_block_request *r = obtain((__u64)rq);
+    struct event_counters *c = my_counters();
     struct event_block_share nobody = {};
     struct last_asked *last;
     __u32 zero = 0;
 
     last = bpf_map_lookup_elem(&last_asked, &zero);
-    if (!r || !last) {
+    if (!c || !last)
+        return NULL;
+    if (!r) {
         lose_request(c, rq);
         return NULL;
     }
@@ -288,24 +282,29 @@ static __always_inline struct event_block_request *follow_late(struct request *r
 }
 
 /* It began as somebody else's, and bytes of the target were merged into it. */
-static __noinline struct event_block_request *adopt(void *ctx, struct request *rq,
-                                                    struct event_block_request *r)
+static __noinline void count_adopted(void *ctx, struct event_block_request *r)
 {
     struct event_counters *c = my_counters();
 
-    if (!c)
-        return NULL;
-    if (!r)
-        r = follow_late(rq, c);
-    if (!r)
-        return NULL;
     r->pending = EVENT_SETTLED;
-    take_merged(rq, r);
+    if (!c)
+        return;
     if (yields == BLOCK_STACKS) {
         fill_who(&r->who, bpf_get_current_task_btf());
         take_stacks(ctx, c, r);
     }
     take(c, r);
+}
+
+static __always_inline struct event_block_request *adopt(void *ctx, struct request *rq,
+                                                         struct event_block_request *r)
+{
+    if (!r)
+        r = follow_late(rq);
+    if (!r)
+        return NULL;
+    take_merged(rq, r);
+    count_adopted(ctx, r);
     return r;
 }
 

@@ -25,11 +25,12 @@ struct {
 /* Id of the cgroup at that level above (or at) this one; 0 when it is not that deep. */
 static __always_inline __u64 ancestor_at(struct cgroup *cgroup, __u32 at)
 {
+    int level = BPF_CORE_READ(cgroup, level);
     struct cgroup *ancestor = NULL;
     __u64 id = 0;
 
-    if (BPF_CORE_READ(cgroup, level) < (int)at)
-        return 0;
+    if (level <= (int)at)
+        return level == (int)at ? BPF_CORE_READ(cgroup, kn, id) : 0;
     if (bpf_core_field_exists(((struct cgroup *)0)->ancestors)) {
         bpf_probe_read_kernel(&ancestor, sizeof(ancestor),
                               (void *)cgroup + bpf_core_field_offset(struct cgroup, ancestors) +

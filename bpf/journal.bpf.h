@@ -3,11 +3,11 @@
  * Who waits for what a file system's journal writes.
  *
  * The thread that writes a journal of jbd2 (ext4's) is the kernel's, and tells nothing of who wants
- * it to be written. Whoever does, as by fsync(2), waits in the journal's queue meanwhile; but on a
- * busy CPU the thread may run first, so that who is not there when a request begins is looked for
- * when it ends. Entries of that queue are on their owners' stacks, and it is not locked here: what
- * is read may be gone by then, so that nothing is followed without a copy, and names may be missing
- * or, rarely, another's.
+ * it to be written. Whoever does, as by fsync(2), waits in the journal's queue until it is, so that
+ * a request's end is when to look: when it begins, who has woken the thread may not be there yet.
+ * Entries of that queue are on their owners' stacks, and it is not locked here: what is read may be
+ * gone by then, so that nothing is followed without a copy, and names may be missing or, rarely,
+ * another's.
  */
 #pragma once
 
@@ -63,29 +63,29 @@ static __always_inline int writes_journal(struct task_struct *kernel_thread)
 /* As task_is_target(), of a task that the verifier does not know as one. */
 static __always_inline int stranger_is_target(struct task_struct *task, __u32 tgid)
 {
-    struct cgroup *cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp);
+    struct css_set *set = filter_kind == EVENT_FILTER_ALL ? NULL : BPF_CORE_READ(task, cgroups);
     struct cgroup_subsys_state *css = NULL;
-    void *set;
+    struct cgroup *cgroup;
 
     if (filter_kind == EVENT_FILTER_CGROUP_V1) {
-        set = BPF_CORE_READ(task, cgroups);
         bpf_probe_read_kernel(&css, sizeof(css),
-                              set + bpf_core_field_offset(struct css_set, subsys) +
+                              (void *)set + bpf_core_field_offset(struct css_set, subsys) +
                                   sizeof(css) * (filter_subsystem & 15));
         cgroup = BPF_CORE_READ(css, cgroup);
+    } else {
+        cgroup = BPF_CORE_READ(set, dfl_cgrp);
     }
     if (filter_kind != EVENT_FILTER_ALL && ancestor_id(cgroup) != filter_cgroup)
         return 0;
     return !filter_tgids || bpf_map_lookup_elem(&target_tgids, &tgid);
 }
 
-static __always_inline void fill_waiter(struct waiter *w, struct task_struct *task)
+static __always_inline void fill_waiter(struct waiter *w, struct task_struct *task, __u32 tgid)
 {
-    w->tgid = BPF_CORE_READ(task, tgid);
+    w->tgid = tgid;
     w->ns_tgid = ns_pid_of(BPF_CORE_READ(task, group_leader));
     w->cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
     bpf_core_read(w->comm, sizeof(w->comm), &task->comm);
-    w->mine = stranger_is_target(task, w->tgid);
 }
 
 /* Where those wait for whom this thread of the kernel writes. 0: it writes no journal, or the type
@@ -97,7 +97,7 @@ static __always_inline __u64 journal_queue(struct task_struct *kernel_thread)
     if (!writes_journal(kernel_thread) || !bpf_core_type_exists(struct journal_s))
         return 0;
     if (bpf_core_field_exists(kernel_thread->worker_private))
-        thread = BPF_CORE_READ(kernel_thread, worker_private);
+        thread = kernel_thread->worker_private;
     else
         thread = BPF_CORE_READ((struct task_struct___old *)kernel_thread, set_child_tid);
     return (__u64)BPF_CORE_READ(thread, data) +
@@ -105,16 +105,20 @@ static __always_inline __u64 journal_queue(struct task_struct *kernel_thread)
            bpf_core_field_offset(struct wait_queue_head, head);
 }
 
-/* Who waits there: of the target, if somebody of it does. False: nobody. */
-static __noinline int find_waiter(__u64 queue, struct waiter *w)
+/* Who waits there: of the target, or if anybody will do, whoever is found. False: nobody. */
+static __noinline int find_waiter(__u64 queue, int anybody, struct waiter *w)
 {
     struct list_head *head = (void *)queue, *at = BPF_CORE_READ(head, next);
 
     for (int i = 0; i < WAITERS_MAX && at && at != head && !w->mine; i++) {
         struct wait_queue_entry *entry =
             (void *)at - bpf_core_field_offset(struct wait_queue_entry, entry);
+        struct task_struct *task = BPF_CORE_READ(entry, private);
+        __u32 tgid = BPF_CORE_READ(task, tgid);
 
-        fill_waiter(w, BPF_CORE_READ(entry, private));
+        w->mine = stranger_is_target(task, tgid);
+        if (w->mine || anybody)
+            fill_waiter(w, task, tgid);
         at = BPF_CORE_READ(at, next);
     }
     return w->tgid != 0;

@@ -46,6 +46,7 @@ struct cgroup___old {
 
 struct cgroup_subsys_state {
     struct cgroup *cgroup;
+    __u64 serial_nr; /* of no other one's */
 };
 
 struct css_set {

@@ -49,15 +49,67 @@ static __always_inline int is_below(struct cgroup *cgroup, __u64 id, __u32 level
     return id && !filter_tgids && ancestor_at(cgroup, level) == id;
 }
 
+/* What is looked at of a page. */
+struct seen_page {
+    __u64 flags, mapping, memcg;
+};
+
+#define PAGE_WORDS 8 /* the words of a struct page that these are among, as it is by default */
+#define PAGE_WORD(words, field) \
+    (words)[(bpf_core_field_offset(struct page, field) / sizeof(__u64)) & (PAGE_WORDS - 1)]
+
+/* In one copy; of several pages that are one, the first. False: there is none. */
+static __always_inline int see(const void *page, struct seen_page *ret)
+{
+    __u64 words[PAGE_WORDS], head;
+
+    if (!page || bpf_probe_read_kernel(words, sizeof(words), page))
+        return 0;
+    head = PAGE_WORD(words, compound_head);
+    if (head & 1 && bpf_probe_read_kernel(words, sizeof(words), (void *)(head - 1)))
+        return 0;
+    ret->flags = words[0]; /* in every kind of page, whatever its type is called */
+    ret->mapping = PAGE_WORD(words, mapping);
+    ret->memcg = PAGE_WORD(words, memcg_data);
+    return 1;
+}
+
+/* What is left of a bio that was split begins elsewhere. */
+static __noinline int see_within(struct bio *bio, struct seen_page *ret)
+{
+    struct bio_vec *vec = BPF_CORE_READ(bio, bi_io_vec);
+    __u64 index = BPF_CORE_READ(bio, bi_iter.bi_idx);
+    void *page = NULL;
+
+    bpf_probe_read_kernel(&page, sizeof(page),
+                          (void *)vec + index * bpf_core_type_size(struct bio_vec) +
+                              bpf_core_field_offset(struct bio_vec, bv_page));
+    return see(page, ret);
+}
+
+/* The first page of a bio, which the verifier knows as one: most are found without a call. */
+static __always_inline int see_page(struct bio *bio, struct seen_page *ret)
+{
+    if (!bio || !bio->bi_io_vec)
+        return 0;
+    return bio->bi_iter.bi_idx ? see_within(bio, ret) : see(bio->bi_io_vec->bv_page, ret);
+}
+
+/* Whether the page is on its way to the disk; pages of direct I/O are memory like any other. */
+static __always_inline int is_written_back(const struct seen_page *page)
+{
+    return !!(page->flags & 1ul << bpf_core_enum_value(enum pageflags, PG_writeback));
+}
+
 /* Pages of a block device belong to the file system that has claimed the device; where none has,
  * somebody writes to the device itself. */
-static __always_inline int is_metadata(struct page *page)
+static __always_inline int is_metadata(const struct seen_page *page)
 {
-    struct address_space *mapping = BPF_CORE_READ(page, mapping);
-    struct inode *inode;
+    struct address_space *mapping = (void *)page->mapping;
     struct block_device *device;
+    struct inode *inode;
 
-    if (!mapping || ((unsigned long)mapping & 3))
+    if (!mapping || page->mapping & 3)
         return 0;
     inode = BPF_CORE_READ(mapping, host);
     if (!inode || (BPF_CORE_READ(inode, i_mode) & MODE_TYPE) != MODE_BLOCK)
@@ -66,52 +118,56 @@ static __always_inline int is_metadata(struct page *page)
     return BPF_CORE_READ(device, bd_holder) != NULL;
 }
 
-/* Of several pages that are one, the first. */
-static __always_inline struct page *first_page(struct bio *bio)
+/* Whose memory was looked at last on this CPU: the next page's is the same as a rule. */
+struct last_memory {
+    __u64 memcg, serial; /* of a group that is gone another may have the address */
+    __u64 owner;
+    __u64 charged;
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct last_memory);
+} last_memory SEC(".maps");
+
+/* Serial numbers are read last and written last: what an interrupt does in between is noticed. */
+static __always_inline void own_by_memory(struct mem_cgroup *memcg, struct event_block_share *share)
 {
-    struct bio_vec *vec = BPF_CORE_READ(bio, bi_io_vec);
-    unsigned int index = BPF_CORE_READ(bio, bi_iter.bi_idx);
-    unsigned long head;
-    void *page = NULL;
-
-    if (!vec)
-        return NULL;
-    bpf_probe_read_kernel(&page, sizeof(page),
-                          (void *)vec + index * bpf_core_type_size(struct bio_vec) +
-                              bpf_core_field_offset(struct bio_vec, bv_page));
-    if (!page)
-        return NULL;
-    head = BPF_CORE_READ((struct page *)page, compound_head);
-    return head & 1 ? (struct page *)(head - 1) : page;
-}
-
-/* Whether the page is on its way to the disk; pages of direct I/O are memory like any other. */
-static __always_inline int is_written_back(struct page *page)
-{
-    unsigned long flags = 0;
-
-    /* The first word of every kind of page, whatever its type is called. */
-    bpf_probe_read_kernel(&flags, sizeof(flags), page);
-    return !!(flags & 1ul << bpf_core_enum_value(enum pageflags, PG_writeback));
-}
-
-static __noinline void own_by_page(struct page *page, struct event_block_share *share)
-{
-    unsigned long data = BPF_CORE_READ(page, memcg_data);
-    struct mem_cgroup *memcg = (void *)(data & ~MEMCG_KINDS);
+    __u64 serial = BPF_CORE_READ(memcg, css.serial_nr);
+    struct last_memory *last;
     struct cgroup *cgroup;
+    __u32 zero = 0;
 
-    share->owner_kind = EVENT_OWNER_UNKNOWN;
-    if (is_metadata(page)) {
-        share->owner_kind = EVENT_OWNER_KERNEL;
+    last = bpf_map_lookup_elem(&last_memory, &zero);
+    if (!last)
         return;
-    }
-    if (!memcg || (data & MEMCG_IS_KMEM))
+    share->owner_kind = EVENT_OWNER_PAGE;
+    share->owner = last->owner;
+    share->charged = last->charged;
+    barrier();
+    if (last->memcg == (__u64)memcg && last->serial == serial)
         return;
     cgroup = BPF_CORE_READ(memcg, css.cgroup);
-    share->owner_kind = EVENT_OWNER_PAGE;
     share->owner = BPF_CORE_READ(cgroup, kn, id);
     share->charged = is_below(cgroup, memory_cgroup, memory_level);
+    last->serial = 0;
+    barrier();
+    last->memcg = (__u64)memcg;
+    last->owner = share->owner;
+    last->charged = share->charged;
+    barrier();
+    last->serial = serial;
+}
+
+static __noinline void own_by_page(const struct seen_page *page, struct event_block_share *share)
+{
+    share->owner_kind = EVENT_OWNER_UNKNOWN;
+    if (is_metadata(page))
+        share->owner_kind = EVENT_OWNER_KERNEL;
+    else if (page->memcg & ~MEMCG_KINDS && !(page->memcg & MEMCG_IS_KMEM))
+        own_by_memory((struct mem_cgroup *)(page->memcg & ~MEMCG_KINDS), share);
 }
 
 /* The root's are those that nobody was named for. */
@@ -121,11 +177,11 @@ static __noinline int own_by_bio(struct bio *bio, struct event_block_share *shar
 
     if (!bpf_core_field_exists(((struct bio *)0)->bi_blkg))
         return 0;
-    cgroup = BPF_CORE_READ(bio, bi_blkg, blkcg, css.cgroup);
-    if (!cgroup || BPF_CORE_READ(cgroup, level) == 0)
+    cgroup = bio->bi_blkg->blkcg->css.cgroup;
+    if (!cgroup || cgroup->level == 0)
         return 0;
     share->owner_kind = EVENT_OWNER_BIO;
-    share->owner = BPF_CORE_READ(cgroup, kn, id);
+    share->owner = cgroup->kn->id;
     share->charged = is_below(cgroup, blkio_cgroup, blkio_level);
     return 1;
 }
@@ -133,7 +189,7 @@ static __noinline int own_by_bio(struct bio *bio, struct event_block_share *shar
 /* Who asks: the current task. */
 struct asker {
     struct task_struct *task;
-    int mine; /* it, or who waits for it, belongs to the target */
+    int mine; /* belongs to the target */
 };
 
 static __always_inline void own_by_task(const struct asker *asker, struct event_block_share *share)
@@ -148,11 +204,12 @@ static __always_inline void own_by_task(const struct asker *asker, struct event_
 static __always_inline void own(struct bio *bio, unsigned int flags, const struct asker *asker,
                                 struct event_block_share *share)
 {
-    struct page *page = bio && (flags & OP_MASK) == OP_WRITE ? first_page(bio) : NULL;
-    int written_back = page && is_written_back(page);
+    struct seen_page page;
+    int written_back =
+        (flags & OP_MASK) == OP_WRITE && see_page(bio, &page) && is_written_back(&page);
 
     if (written_back) {
-        own_by_page(page, share);
+        own_by_page(&page, share);
         if (share->owner_kind != EVENT_OWNER_UNKNOWN)
             return;
     }

@@ -7,7 +7,19 @@
 
 #include "bpf/owner.bpf.h"
 
-#define BIOS_MAX 256
+#define BIOS_MAX 256 /* that are looked at; where the verifier follows each, fewer */
+#define BIOS_MAX_UNROLLED 16
+
+/* Each calls a function for one bio after the other until it returns 1. Without bpf_loop(), Linux
+ * 5.17, the verifier follows them one by one. */
+#define FOR_EACH_BIO(function, state)                                          \
+    do {                                                                       \
+        if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_loop))       \
+            bpf_loop(BIOS_MAX, function, state, 0);                            \
+        else                                                                   \
+            for (int i = 0; i < BIOS_MAX_UNROLLED && !function(i, state); i++) \
+                ;                                                              \
+    } while (0)
 
 /* More owners than there are places: whose a share is is not known then, but what is the target's
  * stays apart from what is not. */
@@ -63,46 +75,71 @@ static __always_inline void lead_with_target(struct event_block_request *r)
         }
 }
 
+struct division {
+    struct bio *bio; /* the next one */
+    struct event_block_request *request;
+    struct event_block_share first;
+    __u32 left;
+};
+
+static long divide_bio(__u32 i, struct division *d)
+{
+    struct event_block_share share = d->first;
+    struct bio *bio = d->bio;
+
+    (void)i;
+    if (!bio)
+        return 1;
+    share.bytes = bio->bi_iter.bi_size;
+    if (share.bytes > d->left)
+        share.bytes = d->left;
+    d->left -= share.bytes;
+    own(bio, bio->bi_opf, NULL, &share);
+    add_share(d->request, &share);
+    d->bio = bio->bi_next;
+    return 0;
+}
+
 /* What no bio tells of itself is whose the request was, as far as it has been looked at. */
 static __noinline void divide(struct request *rq, struct event_block_request *r)
 {
-    struct bio *bio = BPF_CORE_READ(rq, bio);
-    struct event_block_share first = r->share[0];
-    __u32 left = r->bytes;
+    struct division d = {rq->bio, r, r->share[0], r->bytes};
 
     r->shares = 0;
-    for (int i = 0; i < BIOS_MAX && bio; i++) {
-        struct event_block_share share = first;
-
-        share.bytes = BPF_CORE_READ(bio, bi_iter.bi_size);
-        if (share.bytes > left)
-            share.bytes = left;
-        left -= share.bytes;
-        own(bio, BPF_CORE_READ(bio, bi_opf), NULL, &share);
-        add_share(r, &share);
-        bio = BPF_CORE_READ(bio, bi_next);
-    }
-    first.bytes = left;
-    if (left || !r->shares)
-        add_share(r, &first);
+    FOR_EACH_BIO(divide_bio, &d);
+    d.first.bytes = d.left;
+    if (d.left || !r->shares)
+        add_share(r, &d.first);
     lead_with_target(r);
+}
+
+struct hunt {
+    struct bio *bio;
+    __u64 memcg; /* of the last one */
+    struct event_block_share share;
+};
+
+static long look_at_bio(__u32 i, struct hunt *h)
+{
+    struct bio *bio = h->bio;
+    struct seen_page page;
+
+    (void)i;
+    if (!bio)
+        return 1;
+    if (see_page(bio, &page) && page.memcg != h->memcg && is_written_back(&page)) {
+        own_by_page(&page, &h->share);
+        h->memcg = page.memcg;
+    }
+    h->bio = bio->bi_next;
+    return h->share.charged ? 1 : 0;
 }
 
 /* Whether something of the target's was merged into a request that began as somebody else's. */
 static __noinline int has_target(struct request *rq)
 {
-    struct bio *bio = BPF_CORE_READ(rq, bio);
-    struct event_block_share share = {};
-    unsigned long owner, last = 0;
+    struct hunt h = {.bio = rq->bio};
 
-    for (int i = 0; i < BIOS_MAX && bio && !share.charged; i++) {
-        struct page *page = first_page(bio);
-
-        owner = page ? BPF_CORE_READ(page, memcg_data) : last;
-        if (owner != last && is_written_back(page))
-            own_by_page(page, &share);
-        last = owner;
-        bio = BPF_CORE_READ(bio, bi_next);
-    }
-    return share.charged;
+    FOR_EACH_BIO(look_at_bio, &h);
+    return h.share.charged;
 }

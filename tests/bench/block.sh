@@ -19,12 +19,27 @@ block_reads() {
     runc exec "$BLOCK_BENCH" /bin/disk direct-read /data $((BLOCK_REQUESTS * 4096)) 4096 >/dev/null
 }
 
+# Each written through the page cache and synced, as databases do it: that takes the owner of a page to be found,
+# and a journal's thread writes, too.
+BLOCK_SYNCS=$((BLOCK_REQUESTS / 10))
+block_syncs() {
+    runc exec "$BLOCK_BENCH" /bin/disk fsync-each /synced $((BLOCK_SYNCS * 4096)) 4096 >/dev/null
+}
+
 block_ours() {
     hooks_measure "$1" "$BLOCK_REQUESTS" block_reads "$B/porthole" block -d 600 -o "$T/block.json" "${@:2}"
 }
 
 block_peer() {
     hooks_peer "$1" "$BLOCK_REQUESTS" block_reads "${@:2}"
+}
+
+block_ours_syncs() {
+    hooks_measure "$1" "$BLOCK_SYNCS" block_syncs "$B/porthole" block -d 600 -o "$T/block.json" "${@:2}"
+}
+
+block_peer_syncs() {
+    hooks_peer "$1" "$BLOCK_SYNCS" block_syncs "${@:2}"
 }
 
 # Requests a second while each is told of, and what became of them.
@@ -54,6 +69,7 @@ section_block() {
         victim "$name" /bin/sh -c 'while :; do sleep 1000; done'
     done
     runc exec "$BLOCK_BENCH" /bin/disk fsync-write /data $((BLOCK_REQUESTS * 4096)) >/dev/null
+    block_syncs # the file is there from here on
     block_rate
     # shellcheck disable=SC2034 # hooks.sh's
     HOOKS="blk|block|rq_|io_start|io_done|req|empty_hook"
@@ -62,6 +78,9 @@ section_block() {
         block_ours inside "$BLOCK_BENCH"
         ! command -v biolatency >/dev/null || block_peer biolatency biolatency
         block_ours outside "$BLOCK_IDLE"
+        block_ours_syncs syncs "$BLOCK_BENCH"
+        ! command -v biolatency >/dev/null || block_peer_syncs biolatency-syncs biolatency
+        block_ours_syncs outside-syncs "$BLOCK_IDLE"
         ! command -v biosnoop >/dev/null || block_peer biosnoop biosnoop
         block_ours events --events "$BLOCK_BENCH"
         ! command -v bpftrace >/dev/null || block_peer bpftrace bpftrace -e "$BLOCK_SCRIPT"
@@ -74,5 +93,15 @@ section_block() {
     done
     printf 'inside / biolatency: %s, less the empty programs %s; / bpftrace: %s; events / biosnoop: %s (bar: 1.0); outside: %s ns an event, the clock included (bar: 100)\n' \
         "$(hooks_ratio inside biolatency)" "$(hooks_net inside biolatency empty)" "$(hooks_ratio inside bpftrace)" "$(hooks_ratio events biosnoop)" \
-        "$(awk '{ print $1 / $2 }' "$T/hooks.outside" | median)"
+        "$(block_event outside)"
+    echo "a block that is written and synced; medians of $ROUNDS rounds of $BLOCK_SYNCS"
+    for name in syncs biolatency-syncs outside-syncs; do
+        printf '  %-16s %s\n' $name "$(hooks_cell $name)"
+    done
+    printf 'syncs / biolatency-syncs: %s, less the empty programs %s; outside-syncs: %s ns an event\n' \
+        "$(hooks_ratio syncs biolatency-syncs)" "$(hooks_net syncs biolatency-syncs empty)" "$(block_event outside-syncs)"
+}
+
+block_event() {
+    awk '{ print $1 / $2 }' "$T/hooks.$1" | median
 }
