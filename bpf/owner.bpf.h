@@ -161,13 +161,20 @@ static __always_inline void own_by_memory(struct mem_cgroup *memcg, struct event
     last->serial = serial;
 }
 
-static __noinline void own_by_page(const struct seen_page *page, struct event_block_share *share)
+/* kind: whether it matters whose it is if it is not charged to the target. */
+static __noinline void own_by_page(const struct seen_page *page, int kind,
+                                   struct event_block_share *share)
 {
     share->owner_kind = EVENT_OWNER_UNKNOWN;
-    if (is_metadata(page))
-        share->owner_kind = EVENT_OWNER_KERNEL;
-    else if (page->memcg & ~MEMCG_KINDS && !(page->memcg & MEMCG_IS_KMEM))
+    share->owner = 0;
+    share->charged = 0;
+    if (page->memcg & ~MEMCG_KINDS && !(page->memcg & MEMCG_IS_KMEM))
         own_by_memory((struct mem_cgroup *)(page->memcg & ~MEMCG_KINDS), share);
+    if ((kind || share->charged) && is_metadata(page)) {
+        share->owner_kind = EVENT_OWNER_KERNEL;
+        share->owner = 0;
+        share->charged = 0;
+    }
 }
 
 /* The root's are those that nobody was named for. */
@@ -209,7 +216,7 @@ static __always_inline void own(struct bio *bio, unsigned int flags, const struc
         (flags & OP_MASK) == OP_WRITE && see_page(bio, &page) && is_written_back(&page);
 
     if (written_back) {
-        own_by_page(&page, share);
+        own_by_page(&page, !asker || asker->mine || is_kernel_thread(asker->task), share);
         if (share->owner_kind != EVENT_OWNER_UNKNOWN)
             return;
     }

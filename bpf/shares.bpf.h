@@ -128,7 +128,7 @@ static long look_at_bio(__u32 i, struct hunt *h)
     if (!bio)
         return 1;
     if (see_page(bio, &page) && page.memcg != h->memcg && is_written_back(&page)) {
-        own_by_page(&page, &h->share);
+        own_by_page(&page, 0, &h->share);
         h->memcg = page.memcg;
     }
     h->bio = bio->bi_next;
