@@ -3,6 +3,8 @@
 #
 # TCP between containers of the tests: networks of their own, a workload that counts what it does
 # (tests/workloads/talk.c), captures beside it. Sourced after tests/lib.sh.
+# shellcheck source=tests/captures.sh
+. "$ROOT/tests/captures.sh"
 
 # in_net CONTAINER COMMAND…: in the container's network, but not in the container.
 in_net() {
@@ -50,21 +52,9 @@ talk_end() {
     tail -n 1 "$T/$1.said"
 }
 
-# start_tcp NAME TARGET OPTIONS…: a capture in the background into $T/NAME.json.
-declare -A TCP_CAPTURES=()
+# start_tcp NAME TARGET OPTIONS…: a capture beside others; end_beside NAME ends it.
 start_tcp() {
-    env --default-signal=INT "$B/porthole" tcp "${@:2}" -o "$T/$1.json" 2>"$T/$1.err" &
-    TCP_CAPTURES[$1]=$!
-    wait_for 20 captures_run "${#TCP_CAPTURES[@]}" || not_ok "the capture $1 begins" "$(tail -n 1 "$T/$1.err")"
-}
-
-# end_tcp NAME: interrupts it; what it has is delivered.
-end_tcp() {
-    kill -INT "${TCP_CAPTURES[$1]}"
-    wait_for 30 gone "${TCP_CAPTURES[$1]}"
-    wait "${TCP_CAPTURES[$1]}"
-    unset "TCP_CAPTURES[$1]"
-    wait_for 20 captures_run "${#TCP_CAPTURES[@]}"
+    start_beside tcp "$@"
 }
 
 # count NAME CONDITION: rows and events that fulfil it.

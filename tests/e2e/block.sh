@@ -5,51 +5,21 @@
 # Block I/O of containers: who asked, who is charged, how much, how long. Real files on the disk that
 # the machine has, known amounts, and what the workload itself measured.
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/captures.sh
+. "$ROOT/tests/captures.sh"
 need_root
 need_bpf
 need_commands runc jq
 MIB=$((1 << 20))
 A=blk-a$$ B1=blk-b$$ C=blk-c$$
 
-# start_block NAME CONTAINER ARGUMENTS…: a capture in the background into $T/NAME.json.
-declare -A CAPTURES=()
-start_block() {
-    local name=$1 container=$2
-    shift 2
-    env --default-signal=INT "$B/porthole" block "$container" "$@" -o "$T/$name.json" 2>"$T/$name.err" &
-    CAPTURES[$name]=$!
-    wait_for 20 captures_run "${#CAPTURES[@]}" || not_ok "a capture of $container begins" "$(tail -n 1 "$T/$name.err")"
-}
-
-# end_block NAME: interrupts it; what it has is delivered.
-end_block() {
-    kill -INT "${CAPTURES[$1]}"
-    wait_for 30 gone "${CAPTURES[$1]}"
-    wait "${CAPTURES[$1]}"
-    unset "CAPTURES[$1]"
-    wait_for 20 captures_run "${#CAPTURES[@]}"
-}
-
 disk() {
     runc exec "$@"
 }
 
-# sum FILE JQ-CONDITION FIELD: of the rows and single requests.
-sum() {
-    jq -s --arg f "$3" "[.[] | select((.record == \"block\" or .record == \"block-event\") and ($2)) | .[\$f]] | add // 0" \
-        "$T/$1.json"
-}
-
 # charged NAME BYTES: what was charged for writing is within a hundredth of that.
 charged() {
-    between $(($2 * 99 / 100)) "$(sum "$1" '.charged and .op == "write"' bytes)" $(($2 * 101 / 100))
-}
-
-# taken = shown + lost, and what is shown is what the rows add up to.
-balanced() {
-    jq -es '(map(select(.record == "block" or .record == "block-event").count) | add // 0) as $rows
-        | map(select(.type == "quality"))[0] | .taken == .shown + ([.lost[]] | add // 0) and .shown == $rows' \
-        "$T/$1.json" >/dev/null || { quality "$T/$1.json" '[.taken, .shown, .lost] | tostring' && return 1; }
+    between $(($2 * 99 / 100)) "$(block_sum "$1" '.charged and .op == "write"' bytes)" $(($2 * 101 / 100))
 }
 
 on_disk() {
@@ -65,80 +35,80 @@ done
 # ---- two containers at once, and a third one that syncs ----
 
 sync
-start_block a "$A"
-start_block b "$B1"
-start_block c "$C"
+start_beside block a "$A"
+start_beside block b "$B1"
+start_beside block c "$C"
 disk "$A" /bin/disk write /buffered $((48 * MIB)) >"$T/a1" &
 disk "$B1" /bin/disk write /buffered $((32 * MIB)) >"$T/b1" &
 disk "$A" /bin/disk direct-write /direct $((16 * MIB)) >"$T/a2" &
 disk "$B1" /bin/disk direct-write /direct $((8 * MIB)) >"$T/b2" &
 wait_for 60 [ -s "$T/a1" ] && wait_for 60 [ -s "$T/b1" ] && wait_for 60 [ -s "$T/a2" ] && wait_for 60 [ -s "$T/b2" ]
 disk "$C" /bin/disk sync / 0 >"$T/c1"
-end_block a
-end_block b
-end_block c
+end_beside a
+end_beside b
+end_beside c
 check "what a container writes is charged to it, to the hundredth, whoever writes it back" charged a $((64 * MIB))
 check "and to no other" charged b $((40 * MIB))
-check "who syncs is charged for nothing of that" [ "$(sum c '.charged and .op == "write"' bytes)" = 0 ]
-check "direct I/O is its own" [ "$(sum a '.charged and .comm == "disk" and .op == "write"' bytes)" -ge $((16 * MIB)) ]
+check "who syncs is charged for nothing of that" [ "$(block_sum c '.charged and .op == "write"' bytes)" = 0 ]
+check "direct I/O is its own" [ "$(block_sum a '.charged and .comm == "disk" and .op == "write"' bytes)" -ge $((16 * MIB)) ]
 for name in a b c; do
-    check "$name: requests taken are shown or lost, and rows add up" balanced "$name"
+    check "$name: requests taken are shown or lost, and rows add up" block_balanced "$name"
 done
 unattributed() {
     quality "$T/a.json" '.block.unattributed_bytes == 0 and .block.charged_bytes > 0' | grep -qx true
 }
 check "the report says how much could not be attributed" unattributed
 
-start_block o "$A"
+start_beside block o "$A"
 disk "$A" /bin/disk write /buffered $((4 * MIB)) >"$T/o1"
 sync -d "$T/$A/rootfs/buffered"
-end_block o
+end_beside o
 check "what the host syncs is charged to who wrote it" \
-    [ "$(sum o '.charged and .comm == "sync" and .op == "write"' bytes)" = $((4 * MIB)) ]
+    [ "$(block_sum o '.charged and .comm == "sync" and .op == "write"' bytes)" = $((4 * MIB)) ]
 check "with both of them in the row" \
     jq -es --arg c "$A" 'any(.comm == "sync" and .container == null and .owner == $c)' "$T/o.json"
 
 # ---- reads, by whoever asks ----
 
-start_block r "$A"
+start_beside block r "$A"
 disk "$A" /bin/disk direct-read /direct $((8 * MIB)) >"$T/r1"
 disk "$A" /bin/disk read /buffered $((8 * MIB)) >"$T/r2"
 disk "$A" /bin/disk fault /buffered $((4 * MIB)) >"$T/r3"
-end_block r
+end_beside r
 check "direct reads, read-ahead and page faults are charged to who reads" \
-    between $((19 * MIB)) "$(sum r '.charged and .op == "read"' bytes)" $((60 * MIB))
+    between $((19 * MIB)) "$(block_sum r '.charged and .op == "read"' bytes)" $((60 * MIB))
 check "a row has who asked, as the container numbers it" \
     jq -es --arg c "$A" 'any(.record == "block" and .op == "read" and .comm == "disk" and .pid > 1 and .host_pid > .pid
         and .container == $c and .owner == $c and .device != "")' "$T/r.json"
 
 # More processes than there are rows of which each CPU has sums of its own.
-start_block p "$A" --per-process
+start_beside block p "$A" --per-process
 disk "$A" /bin/busybox sh -c 'for i in $(seq 100); do /bin/disk direct-read /direct 65536 4096 >/dev/null; done'
-end_block p
+end_beside p
 check "each of many processes has a row, with all that it did" jq -es 'map(select(.op == "read" and .comm == "disk"))
     | length == 100 and all(.count == 16 and .bytes == 65536 and .max_us >= .p50_us and .p50_us > 0)' "$T/p.json"
-check "many rows: requests taken are shown or lost, and rows add up" balanced p
+check "many rows: requests taken are shown or lost, and rows add up" block_balanced p
 check "slices of time add up to the whole" jq -es 'map(select(.type == "histogram" and .state == "latency"))
     | (map(select(.from_ms == null).count) | add) as $all
     | $all >= 1600 and (map(select(.from_ms != null).count) | add) == $all' "$T/p.json"
 
 # ---- single requests, and how long they took ----
 
-start_block e "$A" --events
+start_beside block e "$A" --events
 disk "$A" /bin/disk direct-write /direct $((4 * MIB)) 65536 >"$T/e1"
-end_block e
+end_beside e
 own() {
     awk -v n="$1" '{ print $n }' "$T/e1"
 }
-check "events: each request is one row" [ "$(sum e '.op == "write" and .comm == "disk"' count)" = "$(own 1)" ]
-check "events: with its bytes" [ "$(sum e '.op == "write" and .comm == "disk"' bytes)" = "$(own 2)" ]
+check "events: each request is one row" [ "$(block_sum e '.op == "write" and .comm == "disk"' count)" = "$(own 1)" ]
+check "events: with its bytes" [ "$(block_sum e '.op == "write" and .comm == "disk"' bytes)" = "$(own 2)" ]
 check "events: each row is an event and nothing is aggregated" \
     jq -es '[.[] | select(.record and .type != "started")] | all(.type == "event") and any(.sector > 0 and .time_us > 0)' "$T/e.json"
 check "events: latency is time in the queue and in the device" \
     jq -es 'all(.[] | select(.latency_us); (.latency_us - .queue_us - .device_us | fabs) <= 2)' "$T/e.json"
 check "events: all of it is no longer than what the program itself saw" \
-    between 1 "$(sum e '.op == "write" and .comm == "disk"' latency_us)" $(($(own 3) + $(own 1)))
-check "events: nothing is lost in silence" balanced e
+    between 1 "$(block_sum e '.op == "write" and .comm == "disk"' latency_us)" $(($(own 3) + $(own 1)))
+check "events: nothing is lost in silence" block_balanced e
 
 # ---- beside libbpf-tools ----
 
@@ -158,7 +128,7 @@ medians_agree() {
 }
 if command -v biolatency >/dev/null; then
     sync # so that nearly all requests are those that both look at
-    start_block peer "$A" -d 0
+    start_beside block peer "$A" -d 0
     # shellcheck disable=SC2016 # the inner shell's
     unshare -m sh -c 'mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null; exec env --default-signal=INT biolatency' \
         >"$T/biolatency" 2>&1 &
@@ -167,7 +137,7 @@ if command -v biolatency >/dev/null; then
     disk "$A" /bin/disk direct-write /direct $((32 * MIB)) 4096 >"$T/peer1"
     kill -INT $PEER
     wait_for 20 gone $PEER
-    end_block peer
+    end_beside peer
     if peer_counts; then
         check "half of all requests are as fast as biolatency says" medians_agree
     else
@@ -181,19 +151,19 @@ runc exec "$A" /bin/busybox sh -c 'echo $$ >/pid; sleep 5; exec /bin/disk direct
 P1=$!
 wait_for 10 [ -s "$T/$A/rootfs/pid" ]
 sleep 0.5
-start_block p "$A" -p "$(cat "$T/$A/rootfs/pid")"
+start_beside block p "$A" -p "$(cat "$T/$A/rootfs/pid")"
 disk "$A" /bin/disk direct-write /other 1048576 65536 >"$T/p2"
 wait_for 30 gone $P1
-end_block p
-check "-p: only what that process asks for" [ "$(sum p '.op == "write"' bytes)" = 1048576 ]
+end_beside p
+check "-p: only what that process asks for" [ "$(block_sum p '.op == "write"' bytes)" = 1048576 ]
 
 # ---- as stacks ----
 
 for weight in calls bytes time; do
-    start_block s "$A" --stacks --weight "$weight"
+    start_beside block s "$A" --stacks --weight "$weight"
     disk "$A" /bin/disk direct-write /direct $((8 * MIB)) 65536 >"$T/s1"
     disk "$A" /bin/disk direct-write /direct $((8 * MIB)) 65536 >"$T/s1"
-    end_block s
+    end_beside s
     folded "$T/s.json" >"$T/s.folded"
     check "stacks by $weight: nothing is lost in silence" conserved "$T/s.json"
     check "stacks by $weight: who asked, below what was asked for" \
@@ -206,9 +176,9 @@ done
 
 # Each request from callers of its own: more stacks than there is room for when each may be so deep.
 for weight in calls bytes time; do
-    start_block many "$A" --stacks --weight "$weight" --max-stack 1023
+    start_beside block many "$A" --stacks --weight "$weight" --max-stack 1023
     disk "$A" /bin/disk paths /direct $((6000 * 4096)) 4096 >"$T/many1"
-    end_block many
+    end_beside many
     check "more stacks than fit, by $weight: what has none is lost once" conserved "$T/many.json"
     check "… and there are such" [ "$(quality "$T/many.json" '.lost["stack-map-full"]')" -gt 0 ]
 done
@@ -219,7 +189,7 @@ done
 for i in 1 2 3 4; do
     disk "$A" /bin/disk fsync-write "/flood$i" $((16 * MIB)) >"$T/f0"
 done
-start_block f "$A" --events
+start_beside block f "$A" --events
 for i in 1 2 3 4; do
     disk "$A" /bin/disk direct-read "/flood$i" $((16 * MIB)) 4096 >"$T/f$i" &
 done
@@ -227,8 +197,8 @@ all_read() {
     [ "$(cat "$T"/f[1-4] 2>/dev/null | wc -l)" = 4 ]
 }
 wait_for 100 all_read
-end_block f
-check "a flood: requests taken are shown or lost" balanced f
+end_beside f
+check "a flood: requests taken are shown or lost" block_balanced f
 flood_is_counted() {
     local want
     want=$(cat "$T"/f[1-4] | awk '{ n += $1 } END { print n }')

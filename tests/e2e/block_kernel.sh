@@ -4,6 +4,8 @@
 # Block I/O that the kernel does for containers or for itself: a file system with a journal on a loop
 # device, whose worker reads and writes on behalf of whoever uses it; a device that fails.
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/captures.sh
+. "$ROOT/tests/captures.sh"
 need_root
 need_bpf
 need_commands runc jq losetup mkfs.ext4 fsfreeze
@@ -18,32 +20,6 @@ loop_device() {
     # shellcheck disable=SC2086 # an option, or none
     LOOP=$(losetup -f --show ${2-} "$1") || skip_all "no loop device can be set up"
     on_exit "losetup -d $LOOP"
-}
-
-# start_block NAME TARGET ARGUMENTS…
-start_block() {
-    local name=$1 target=$2
-    shift 2
-    env --default-signal=INT "$B/porthole" block "$target" "$@" -o "$T/$name.json" 2>"$T/$name.err" &
-    PIDS+=("$!")
-    wait_for 20 captures_run "${#PIDS[@]}" || not_ok "a capture of $target begins" "$(tail -n 1 "$T/$name.err")"
-}
-
-end_all() {
-    local pid
-    for pid in "${PIDS[@]}"; do
-        kill -INT "$pid"
-        wait_for 30 gone "$pid"
-        wait "$pid"
-    done
-    PIDS=()
-    wait_for 20 captures_run 0
-}
-PIDS=()
-
-sum() {
-    jq -s --arg f "$3" "[.[] | select((.record == \"block\" or .record == \"block-event\") and ($2)) | .[\$f]] | add // 0" \
-        "$T/$1.json"
 }
 
 start_agent
@@ -77,14 +53,14 @@ on_exit "fsfreeze -u '$T/outer' 2>/dev/null"
 on_exit "umount '$T/$A/rootfs/tree'"
 on_exit "umount '$T/$A/rootfs/mnt'"
 
-start_block one "$A"
-start_block all all
+start_beside block one "$A"
+start_beside block all all
 runc exec "$A" /bin/disk fsync-write /mnt/file $((8 * MIB)) >"$T/w1"
-end_all
+end_beside "${!CAPTURES[@]}"
 check "a file on a loop device is charged to who writes it" \
-    between $((8 * MIB)) "$(sum one ".charged and .op == \"write\" and .device == \"$JOURNAL\"" bytes)" $((8 * MIB * 101 / 100))
+    between $((8 * MIB)) "$(block_sum one ".charged and .op == \"write\" and .device == \"$JOURNAL\"" bytes)" $((8 * MIB * 101 / 100))
 check "the loop device's worker writes on its behalf" \
-    between $((8 * MIB)) "$(sum one ".charged and .op == \"write\" and .device != \"$JOURNAL\"" bytes)" $((10 * MIB))
+    between $((8 * MIB)) "$(block_sum one ".charged and .op == \"write\" and .device != \"$JOURNAL\"" bytes)" $((10 * MIB))
 check "the journal is the kernel's, and names who waits for it" jq -es --arg d "$JOURNAL" --arg a "$A" '
     any(.record == "block" and .device == $d and .waits and .kernel and .comm == "disk" and .container == $a and
         .owner == "kernel" and (.charged | not) and .host_pid > 0)' "$T/all.json"
@@ -105,7 +81,7 @@ stays_under_way() {
 sleeps_at() {
     grep -q "$1" /proc/"$SYNCER"/stack
 }
-start_block late "$A" --events
+start_beside block late "$A" --events
 fsfreeze -f "$T/outer"
 runc exec "$A" /bin/disk write /slow/file 0 >"$T/w2"
 check "a journal is written of itself" wait_for 20 stays_under_way
@@ -115,7 +91,7 @@ check "who syncs waits for it" wait_for 20 sleeps_at jbd2_log_wait_commit
 sleep 0.5
 fsfreeze -u "$T/outer"
 wait_for 20 gone "$SYNCER"
-end_all
+end_beside "${!CAPTURES[@]}"
 check "who waits is named though its wait began after the request" jq -es --arg d "$SLOW" --arg a "$A" '
     any(.device == $d and .waits and .comm == "disk" and .container == $a and .owner == "kernel" and (.charged | not)
         and .latency_us > 400000)' "$T/late.json"
@@ -132,19 +108,19 @@ written_since() {
     [ "$(transactions)" -gt "$1" ]
 }
 sync -f "$T/$A/rootfs/mnt"
-start_block alone all
+start_beside block alone all
 before=$(transactions)
 runc exec "$A" /bin/busybox mkdir /mnt/directory
 check "a journal is written some time later" wait_for 20 written_since "$before"
-end_all
+end_beside "${!CAPTURES[@]}"
 check "what nobody waits for is the journal's thread's" jq -es --arg d "$JOURNAL" '
     any(.record == "block" and .device == $d and .kernel and (.waits | not) and (.comm | startswith("jbd2/")) and
         .owner == "kernel")' "$T/alone.json"
-start_block metadata "$A"
+start_beside block metadata "$A"
 runc exec "$A" /bin/busybox find /tree >"$T/found"
-end_all
+end_beside "${!CAPTURES[@]}"
 check "a directory that is read is the kernel's" \
-    between 1 "$(sum metadata ".op == \"read\" and .device == \"$TREE\" and .owner == \"kernel\" and (.charged | not)" count)" 10000
+    between 1 "$(block_sum metadata ".op == \"read\" and .device == \"$TREE\" and .owner == \"kernel\" and (.charged | not)" count)" 10000
 check "… and names the process that waits for it" jq -es --arg d "$TREE" --arg a "$A" '
     all(.[] | select(.record == "block" and .device == $d); .comm == "busybox" and .container == $a and (.kernel | not))' \
     "$T/metadata.json"
@@ -157,12 +133,12 @@ on_exit "umount '$T/small'"
 truncate -s 16M "$T/small/disk"
 loop_device "$T/small/disk"
 FULL=${LOOP#/dev/}
-start_block bad all --events
+start_beside block bad all --events
 dd if=/dev/zero of="$LOOP" bs=1M count=8 oflag=direct 2>/dev/null
-end_all
+end_beside "${!CAPTURES[@]}"
 check "requests that fail are rows with the error" \
-    [ "$(sum bad ".device == \"$FULL\" and .error != null" count)" -ge 1 ]
+    [ "$(block_sum bad ".device == \"$FULL\" and .error != null" count)" -ge 1 ]
 check "those that do not fail have none" \
-    [ "$(sum bad ".device == \"$FULL\" and .op == \"write\" and .error == null" count)" -ge 1 ]
+    [ "$(block_sum bad ".device == \"$FULL\" and .op == \"write\" and .error == null" count)" -ge 1 ]
 check "the report counts them" \
     test "$(quality "$T/bad.json" .block.errors)" -ge 1

@@ -5,6 +5,8 @@
 # Block I/O of several containers in one request: files that are neighbours on the disk are written back
 # together, whoever wrote them, and each is charged to its own.
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/captures.sh
+. "$ROOT/tests/captures.sh"
 need_root
 need_bpf
 need_commands runc jq
@@ -28,24 +30,6 @@ for name in "${NAMES[@]}"; do
     on_exit "umount '$T/$name/rootfs/shared'"
 done
 
-# captured NAME TARGET ARGUMENTS…: beside the others that run.
-PIDS=()
-captured() {
-    env --default-signal=INT "$B/porthole" block "${@:2}" -o "$T/$1.json" 2>"$T/$1.err" &
-    PIDS+=("$!")
-    wait_for 20 captures_run "${#PIDS[@]}" || not_ok "the capture $1 begins" "$(tail -n 1 "$T/$1.err")"
-}
-
-end_all() {
-    local pid
-    for pid in "${PIDS[@]}"; do
-        kill -INT "$pid"
-        wait_for 30 gone "$pid"
-        wait "$pid"
-    done
-    PIDS=()
-}
-
 # The host first, so that most requests begin as its own.
 write_in_turn() {
     local i name
@@ -62,24 +46,17 @@ write_in_turn() {
 
 # bytes CAPTURE CONDITION
 bytes() {
-    jq -s "[.[] | select((.record == \"block\" or .record == \"block-event\") and .op == \"write\" and ($2)).bytes] | add // 0" \
-        "$T/$1.json"
+    block_sum "$1" ".op == \"write\" and ($2)" bytes
 }
 its_own() {
     between $((WANT * 99 / 100)) "$1" $((WANT * 101 / 100))
 }
-balanced() {
-    jq -es '(map(select(.record == "block" or .record == "block-event").count) | add // 0) as $rows
-        | map(select(.type == "quality"))[0] | .taken == .shown + ([.lost[]] | add // 0) and .shown == $rows' \
-        "$T/$1.json" >/dev/null || { quality "$T/$1.json" '[.taken, .shown, .lost] | tostring' && return 1; }
-}
-
-captured rows "${NAMES[0]}"
-captured events "${NAMES[3]}" --events
-captured stacks "${NAMES[5]}" --stacks --weight bytes
-captured all all
+start_beside block rows "${NAMES[0]}"
+start_beside block events "${NAMES[3]}" --events
+start_beside block stacks "${NAMES[5]}" --stacks --weight bytes
+start_beside block all all
 write_in_turn
-end_all
+end_beside "${!CAPTURES[@]}"
 
 # Where a file system puts them apart there is nothing to tell apart.
 if [ "$(jq -s '[.[] | select(.record == "block-event" and .op == "write" and .charged and .count == 1)] | length' "$T/events.json")" -ge $ROUNDS ]; then
@@ -104,5 +81,5 @@ each_is_known() {
 }
 check "of the whole host: no container has more than its own, and what is not known is said" each_is_known
 for name in rows events all; do
-    check "$name: requests taken are shown or lost, and rows add up" balanced $name
+    check "$name: requests taken are shown or lost, and rows add up" block_balanced $name
 done

@@ -23,7 +23,7 @@ talk_begin server "$A" serve 127.0.0.1 7000
 talk "$A" call 127.0.0.1 7000 50 1000 70000 >/dev/null
 read -r n sent received <<<"$(numbers "$(cat "$T/said")")"
 served=$(numbers "$(talk_end server)")
-end_tcp loop
+end_beside loop
 check "each connection is a row at either end" count_is loop 100 '.state == "closed" and .comm == "talk"'
 check "the bytes of connects are those that the client counted" \
     sum_is loop "$sent" tx_bytes '.direction == "out"'
@@ -50,7 +50,7 @@ check "histograms hold every connection" jq -es '
 ends() {
     start_tcp "$1" "$A" -d 0
     "${@:5}" >"$T/said" 2>&1
-    end_tcp "$1"
+    end_beside "$1"
     check "$4" count_is "$1" "$3" "$2"
     check "… and nothing else is" count_is "$1" "$3" true
 }
@@ -88,11 +88,11 @@ ends nowhere_linger '.reason == "unreachable" and .comm == "talk"' 2 \
 talk_begin early "$A" fail 192.0.2.2 7009 keep
 start_tcp kept "$A" -d 0
 talk_begin late "$A" fail 192.0.2.1 7009 keep
-end_tcp kept
+end_beside kept
 start_tcp later "$A" -d 0
 talk_end early >/dev/null
 talk_end late >/dev/null
-end_tcp later
+end_beside later
 check "a socket that failed and is kept is a row at the end" count_is kept 1 \
     ".reason == \"unreachable\" and .raddr == \"192.0.2.1\" and .host_pid == $(cat "$T/late.pid")"
 check "… but none that failed before" count_is kept 1 true
@@ -113,7 +113,7 @@ talk_begin holder6 "$A" call fd98:1::2 7000 1 100 100 hold
 start_tcp no_port "$A" -d 0
 talk "$A" fail 10.98.1.2 7000 >/dev/null
 talk "$A" fail fd98:1::2 7000 >/dev/null
-end_tcp no_port
+end_beside no_port
 check "who has no port left to go from is told so" count_is no_port 2 \
     '.state == "failed" and .reason == "no-port" and (.raddr == "10.98.1.2" or .raddr == "fd98:1::2") and .rport == 7000'
 check "… the kernel says so, too" grep -q EADDRNOTAVAIL "$T/said"
@@ -137,7 +137,7 @@ ends mapped '.laddr == "10.98.1.1" and .raddr == "10.98.1.2" and .rx_bytes == 30
     "IPv4 that is mapped into IPv6 is IPv4" mapped
 start_tcp other "$C" -d 0
 talk "$A" call 10.98.1.2 7000 2 200 300 >/dev/null
-end_tcp other
+end_beside other
 check "a listener of both kinds has IPv4 clients" count_is other 2 '.direction == "in" and .raddr == "10.98.1.1" and .rx_bytes == 200'
 check "… whose container is known" count_is other 2 ".peer == \"$A\""
 check "a client knows the container that it talks to" count_is first 3 ".peer == \"$C\""
@@ -151,7 +151,7 @@ start_tcp held "$A" -d 0
 talk_begin later "$A" call 127.0.0.1 7000 3 500 600 hold
 talk_end holder >/dev/null
 in_net "$A" ss -tinHO state established '( dport = :7000 )' >"$T/ss"
-end_tcp held
+end_beside held
 check "connections from before are rows when they end, at both ends" count_is held 8 '.before and .state == "closed"'
 check "their bytes are those of their whole lives" sum_is held 20000 tx_bytes '.before and .direction == "out"'
 check "… the other way, too" sum_is held 20000 rx_bytes '.before and .direction == "in"'
@@ -165,7 +165,7 @@ check "what opened and was open before has closed or is open" jq -es '
     map(select(.type == "quality"))[0].tcp | .opened + .open_before == .closed + .open_at_end and .open_before == 8' "$T/held.json"
 check "… and all of it is shown" balanced held
 start_tcp still "$A" -d 0
-end_tcp still
+end_beside still
 check "what is open all along is a row as well" count_is still 6 '.before and .state == "open" and .comm == "talk"'
 check "directions of those are known" count_is still 3 '.direction == "in"'
 check "… and their peers" count_is still 6 ".peer == \"$A\""
@@ -183,7 +183,7 @@ check "the kernel accepts for a server that does not" wait_for 20 in_state estab
 in_net "$A" ip link set lo down # or the other side is told at once
 kill -KILL "$(cat "$T/caller.pid")"
 check "who is gone leaves its half of the connection" wait_for 20 in_state fin-wait-1
-end_tcp queue
+end_beside queue
 in_net "$A" ip link set lo up
 kill -CONT "$(cat "$T/server.pid")"
 check "what its server has not accepted is a row" count_is queue 1 \
@@ -196,12 +196,12 @@ check "neither is lost" balanced queue
 
 start_tcp pid "$A" -d 0 -p "$(awk '/^NSpid/ { print $NF }' "/proc/$(cat "$T/server.pid")/status")"
 talk "$A" call 127.0.0.1 7000 5 100 200 >/dev/null
-end_tcp pid
+end_beside pid
 check "-p keeps to one process, which accepts" count_is pid 5 ".direction == \"in\" and .host_pid == $(cat "$T/server.pid")"
 check "… and shows nothing else" count_is pid 5 true
 start_tcp all all -d 0
 talk "$A" call 127.0.0.1 7000 5 100 200 >/dev/null
-end_tcp all
+end_beside all
 check "all shows both ends, with their container" count_is all 10 ".container == \"$A\" and .peer == \"$A\" and (.lport == 7000 or .rport == 7000)"
 talk_end server >/dev/null
 
@@ -212,7 +212,7 @@ start_tcp events "$A" -d 0 --events
 talk "$A" call 10.98.1.2 7000 2 100 200 >/dev/null
 talk "$A" call 10.98.1.2 7000 1 100 200 reset >/dev/null
 talk "$A" fail 10.98.1.2 7009 >/dev/null
-end_tcp events
+end_beside events
 check "connects are told as they happen" count_is events 3 '.event == "connect" and .connect_us >= 0'
 check "closes with their bytes" count_is events 3 '.event == "close" and .tx_bytes == 100 and .rx_bytes == 200'
 check "resets that are sent" count_is events 1 '.event == "reset-sent"'
@@ -221,7 +221,7 @@ check "there are no rows besides" count_is events 9 '.record == "tcp-event"'
 check "all events are shown" balanced events
 start_tcp accepts "$C" -d 0 --events
 talk "$A" call 10.98.1.2 7000 2 100 200 >/dev/null
-end_tcp accepts
+end_beside accepts
 check "accepts are told with their process" count_is accepts 2 ".event == \"accept\" and .host_pid == $(cat "$T/server.pid") and .peer == \"$A\""
 talk_end server >/dev/null
 

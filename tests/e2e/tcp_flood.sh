@@ -23,7 +23,7 @@ flood() {
 # As many rows as the ring holds: they are there whoever else wants the CPUs.
 start_tcp rows "$A" -d 0
 talk "$A" call 127.0.0.1 7000 20000 0 1 first >/dev/null
-end_tcp rows
+end_beside rows
 check "20,000 connections in a row are all taken, at both ends" [ "$(quality "$T/rows.json" .taken)" = 40000 ]
 check "none is lost" jq -es 'map(select(.type == "quality"))[0].lost == {}' "$T/rows.json"
 check "each is shown" balanced rows
@@ -32,13 +32,13 @@ check "every one has its byte" count_is rows 20000 '.direction == "out" and .tx_
 
 start_tcp most "$A" -d 0
 read -r n _ _ < <(flood 4)
-end_tcp most
+end_beside most
 check "of $n connections within 4 s each end is taken" [ "$(quality "$T/most.json" .taken)" = $((n * 2)) ]
 check "taken is shown or lost" balanced most
 
 start_tcp events "$A" -d 0 --events
 read -r n _ _ < <(flood 3)
-end_tcp events
+end_beside events
 check "events of $n connections are shown or lost" balanced events
 check "… a connect, an accept and two closes each" [ "$(quality "$T/events.json" .taken)" = $((n * 4)) ]
 
@@ -83,6 +83,6 @@ left() {
 check "an agent that is killed leaves no program" wait_for 10 left
 read -r n _ _ < <(flood 1)
 check "… and connections work as before" [ "$n" -gt 100 ]
-wait "${TCP_CAPTURES[killed]}"
+wait "${CAPTURES[killed]}"
 AGENT_PID=
 talk_end server >/dev/null

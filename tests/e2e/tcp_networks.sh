@@ -31,8 +31,8 @@ talk_begin server "$C" serve 10.97.0.2 7000
 start_tcp a "$A" -d 0
 start_tcp c "$C" -d 0
 talk "$A" call 10.97.0.2 7000 20 3000 4000 >/dev/null
-end_tcp a
-end_tcp c
+end_beside a
+end_beside c
 check "over a bridge each side has its end" count_is a 20 '.direction == "out" and .rport == 7000'
 check "… and the other one its own" count_is c 20 '.direction == "in" and .lport == 7000'
 check "both agree on who sent what" [ "$(count a '.tx_bytes == 3000 and .rx_bytes == 4000') $(count c '.tx_bytes == 4000 and .rx_bytes == 3000')" = "20 20" ]
@@ -41,7 +41,7 @@ check "all is shown on one side" balanced a
 check "… and on the other" balanced c
 start_tcp s "$S" -d 0
 talk "$A" call 10.97.0.2 7000 5 3000 4000 >/dev/null
-end_tcp s
+end_beside s
 check "who only passes packets on has no connections" count_is s 0 true
 talk_end server >/dev/null
 
@@ -62,7 +62,7 @@ wait_for 30 resends
 in_net "$C" ip link set w5 up
 check "what was lost comes through in the end" wait_for 60 grep -q connections "$T/stream.said"
 for capture in rows events stacks bytes; do
-    end_tcp $capture
+    end_beside $capture
 done
 check "a wire that loses: the bytes are those that were sent" count_is rows 1 '.tx_bytes == 400000000 and .rx_bytes == 0'
 check "what was sent again is counted" [ "$(jq 'select(.type == "aggregate").retransmits' "$T/rows.json")" -ge 2 ]
@@ -89,8 +89,8 @@ start_tcp a "$A" -d 0
 start_tcp p "$P" -d 0
 talk "$A" call 127.0.0.1 7001 3 100 200 >/dev/null
 talk "$P" call 127.0.0.1 7000 4 300 400 >/dev/null
-end_tcp a
-end_tcp p
+end_beside a
+end_beside p
 check "of a shared network each container has its own connections" \
     [ "$(count a '.direction == "out" and .rport == 7001') $(count a '.direction == "in" and .lport == 7000') $(count a true)" = "3 4 7" ]
 check "… and the other has its own" \
@@ -105,7 +105,7 @@ talk_begin server "$H" serve 127.0.0.1 $PORT
 start_tcp h "$H" -d 0
 "$W/talk" call 127.0.0.1 $PORT 3 100 200 >/dev/null
 talk "$H" call 127.0.0.1 $PORT 2 100 200 >/dev/null
-end_tcp h
+end_beside h
 check "in the host's network a container has its own connections, and no others" \
     [ "$(count h '.direction == "in"') $(count h '.direction == "out"') $(count h true)" = "5 2 7" ]
 check "who comes from the host is no container" count_is h 3 '.direction == "in" and (.peer | not)'

@@ -32,7 +32,7 @@ if quiet_up redis; then
     beside redis-benchmark -q -t set -n 20000 -c 50 -d 100 >"$T/said" 2>&1
     received=$(beside redis-cli info stats | tr -d '\r' | sed -n 's/^total_net_input_bytes://p')
     wait_for 20 nothing_open
-    end_tcp redis
+    end_beside redis
     check "redis: 50 clients of a benchmark, and those around it, are rows of the server" \
         between 51 "$(count redis '.direction == "in" and .lport == 6379 and .comm == "redis-server"')" 54
     check "redis: nothing else is" count_is redis 0 '.direction == "out"'
@@ -50,7 +50,7 @@ if command -v wrk >/dev/null && quiet_up nginx; then
     beside wrk -t 1 -c 10 -d 2 -H 'Connection: close' http://127.0.0.1/page >"$T/said" 2>&1
     n=$(sed -n 's/^ *\([0-9]*\) requests in.*/\1/p' "$T/said")
     wait_for 20 nothing_open
-    end_tcp nginx
+    end_beside nginx
     # Those that wrk breaks off when its time is up are no requests.
     check "nginx: wrk's $n requests are so many connections, but for the last 10" \
         between "$n" "$(count nginx '.direction == "in"')" $((n + 20))
@@ -62,7 +62,7 @@ if command -v wrk >/dev/null && quiet_up nginx; then
     start_tcp kept "$P" -d 0
     beside wrk -t 1 -c 10 -d 2 http://127.0.0.1/page >"$T/said" 2>&1
     wait_for 20 nothing_open
-    end_tcp kept
+    end_beside kept
     check "nginx: 10 connections that are kept are 10 rows, however many requests" \
         between 10 "$(count kept '.direction == "in"')" 12
     program_down
@@ -82,7 +82,7 @@ if quiet_up postgres; then
     before=$(accepted)
     beside pgbench -h 127.0.0.1 -U pg -C -c 2 -t 50 -n -S postgres >"$T/said" 2>&1
     wait_for 20 nothing_open
-    end_tcp postgres
+    end_beside postgres
     accepted=$(($(accepted) - before))
     check "postgres: pgbench -C has a connection for each of its 100 transactions" [ "$accepted" -ge 100 ]
     check "postgres: each that the kernel accepted is a row" [ "$(count postgres '.direction == "in" and .lport == 5432')" = $accepted ]
@@ -107,7 +107,7 @@ if command -v tcplife >/dev/null; then
     if wait_for 15 told; then
         start_tcp life "$A" -d 0
         talk "$A" call 127.0.0.1 7000 30 3000 4000 >/dev/null
-        end_tcp life
+        end_beside life
         all_told() { [ "$(grep -c ' 7000 ' "$T/life")" -ge 60 ]; }
         wait_for 10 all_told
         check "tcplife sees the same connections" diff \
@@ -128,7 +128,7 @@ if command -v tcpconnect >/dev/null && timeout 3 tcpconnect >/dev/null 2>"$T/con
     wait_for 15 told_connect
     start_tcp connect "$A" -d 0
     talk "$A" call 127.0.0.1 7000 30 3000 4000 >/dev/null
-    end_tcp connect
+    end_beside connect
     kill -INT "$CONNECT"
     wait "$CONNECT"
     check "tcpconnect sees as many connects" [ "$(grep -c ' 7000$' "$T/connect")" = "$(count connect '.direction == "out"')" ]
