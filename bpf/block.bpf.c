@@ -197,7 +197,8 @@ static __always_inline enum event_pending pending_of(struct request *rq, struct 
         return concerned ? EVENT_PENDING : EVENT_PENDING_IF_MINE;
     if (concerned)
         return EVENT_SETTLED;
-    return is_kernel_thread(task) && is_write(rq) ? EVENT_PENDING_IF_MERGED : EVENT_OTHERS;
+    return owns_pages() && is_kernel_thread(task) && is_write(rq) ? EVENT_PENDING_IF_MERGED
+                                                                  : EVENT_OTHERS;
 }
 
 static __always_inline void begin(void *ctx, struct request *rq)

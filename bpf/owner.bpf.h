@@ -49,6 +49,13 @@ static __always_inline int is_below(struct cgroup *cgroup, __u64 id, __u32 level
     return id && !filter_tgids && ancestor_at(cgroup, level) == id;
 }
 
+/* Whether memory may be the target's where it is not all that there is: not if that is processes.
+ */
+static __always_inline int owns_pages(void)
+{
+    return memory_cgroup && !filter_tgids;
+}
+
 /* What is looked at of a page. */
 struct seen_page {
     __u64 flags, mapping, memcg;

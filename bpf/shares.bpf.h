@@ -21,6 +21,12 @@
                 ;                                                              \
     } while (0)
 
+static __always_inline void forget_owner(struct event_block_share *share)
+{
+    share->owner_kind = EVENT_OWNER_UNKNOWN;
+    share->owner = 0;
+}
+
 /* More owners than there are places: whose a share is is not known then, but what is the target's
  * stays apart from what is not. */
 static __noinline void crowd_share(struct event_block_request *r,
@@ -33,14 +39,14 @@ static __noinline void crowd_share(struct event_block_request *r,
         to = before;
         if (before->charged != share->charged) {
             before->bytes += last->bytes;
-            before->owner_kind = EVENT_OWNER_UNKNOWN;
+            forget_owner(before);
             *last = *share;
             return;
         }
     }
     to->bytes += share->bytes;
     if (!share->charged || filter_kind == EVENT_FILTER_ALL)
-        to->owner_kind = EVENT_OWNER_UNKNOWN;
+        forget_owner(to);
 }
 
 /* Adds a bio's bytes to whoever is charged for it. */
@@ -100,7 +106,8 @@ static long divide_bio(__u32 i, struct division *d)
     return 0;
 }
 
-/* What no bio tells of itself is whose the request was, as far as it has been looked at. */
+/* What no bio tells of itself is whose the request was. Bios that were not looked at may be
+ * anybody's. */
 static __noinline void divide(struct request *rq, struct event_block_request *r)
 {
     struct division d = {rq->bio, r, r->share[0], r->bytes};
@@ -108,6 +115,10 @@ static __noinline void divide(struct request *rq, struct event_block_request *r)
     r->shares = 0;
     FOR_EACH_BIO(divide_bio, &d);
     d.first.bytes = d.left;
+    if (d.first.owner_kind == EVENT_OWNER_PAGE) {
+        forget_owner(&d.first);
+        d.first.charged = 0;
+    }
     if (d.left || !r->shares)
         add_share(r, &d.first);
     lead_with_target(r);
@@ -129,7 +140,9 @@ static long look_at_bio(__u32 i, struct hunt *h)
         return 1;
     if (see_page(bio, &page) && page.memcg != h->memcg && is_written_back(&page)) {
         own_by_page(&page, 0, &h->share);
-        h->memcg = page.memcg;
+        /* Metadata that is in the target's memory tells nothing of its files. */
+        if (h->share.owner_kind != EVENT_OWNER_KERNEL)
+            h->memcg = page.memcg;
     }
     h->bio = bio->bi_next;
     return h->share.charged ? 1 : 0;
@@ -140,6 +153,8 @@ static __noinline int has_target(struct request *rq)
 {
     struct hunt h = {.bio = rq->bio};
 
+    if (!owns_pages())
+        return 0;
     FOR_EACH_BIO(look_at_bio, &h);
     return h.share.charged;
 }
