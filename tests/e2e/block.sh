@@ -86,11 +86,18 @@ start_beside block p "$A" --per-process
 disk "$A" /bin/busybox sh -c 'for i in $(seq 100); do /bin/disk direct-read /direct 65536 4096 >/dev/null; done'
 end_beside p
 check "each of many processes has a row, with all that it did" jq -es 'map(select(.op == "read" and .comm == "disk"))
-    | length == 100 and all(.count == 16 and .bytes == 65536 and .max_us >= .p50_us and .p50_us > 0)' "$T/p.json"
+    | length == 100 and all(.count == 16 and .bytes == 65536)' "$T/p.json"
+# An interrupt is not told of where the kernel keeps programs from the process that it interrupts: what
+# ends then has no latency, which may be all that one process did.
+check "nearly each with its latencies" jq -es 'map(select(.op == "read" and .comm == "disk" and .max_us >= .p50_us and .p50_us > 0))
+    | length >= 75' "$T/p.json"
 check "many rows: requests taken are shown or lost, and rows add up" block_balanced p
 check "slices of time add up to the whole" jq -es 'map(select(.type == "histogram" and .state == "latency"))
     | (map(select(.from_ms == null).count) | add) as $all
-    | $all >= 1600 and (map(select(.from_ms != null).count) | add) == $all' "$T/p.json"
+    | $all > 0 and (map(select(.from_ms != null).count) | add) == $all' "$T/p.json"
+check "the whole is all requests but those that nobody saw end" jq -es '(map(select(.block).block) | last) as $b
+    | (map(select(.type == "histogram" and .state == "latency" and .from_ms == null).count) | add) + $b.end_unseen + $b.in_flight_at_end
+        == (map(select(.type == "quality").shown) | last)' "$T/p.json"
 
 # ---- single requests, and how long they took ----
 
