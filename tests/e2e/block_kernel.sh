@@ -55,7 +55,7 @@ on_exit "umount '$T/$A/rootfs/mnt'"
 
 start_beside block one "$A"
 start_beside block all all
-runc exec "$A" /bin/disk fsync-write /mnt/file $((8 * MIB)) >"$T/w1"
+runc exec "$A" /bin/disk fsync-each /mnt/file $((8 * MIB)) $MIB >"$T/w1"
 end_beside "${!CAPTURES[@]}"
 check "a file on a loop device is charged to who writes it" \
     between $((8 * MIB)) "$(block_sum one ".charged and .op == \"write\" and .device == \"$JOURNAL\"" bytes)" $((8 * MIB * 101 / 100))
@@ -134,7 +134,10 @@ truncate -s 16M "$T/small/disk"
 loop_device "$T/small/disk"
 FULL=${LOOP#/dev/}
 start_beside block bad all --events
-dd if=/dev/zero of="$LOOP" bs=1M count=8 oflag=direct 2>/dev/null
+dd if=/dev/zero of="$LOOP" bs=1M count=8 oflag=direct 2>/dev/null # it ends at the first that fails
+for at in 8 10 12 14; do
+    dd if=/dev/zero of="$LOOP" bs=1M seek=$at count=1 oflag=direct 2>/dev/null
+done
 end_beside "${!CAPTURES[@]}"
 check "requests that fail are rows with the error" \
     [ "$(block_sum bad ".device == \"$FULL\" and .error != null" count)" -ge 1 ]

@@ -40,7 +40,9 @@ start_tcp events "$A" -d 0 --events
 read -r n _ _ < <(flood 3)
 end_beside events
 check "events of $n connections are shown or lost" balanced events
-check "… a connect, an accept and two closes each" [ "$(quality "$T/events.json" .taken)" = $((n * 4)) ]
+# Where the machine stands still for a while, something may be sent again besides.
+check "… a connect, an accept and two closes each" \
+    between $((n * 4)) "$(quality "$T/events.json" .taken)" $((n * 4 + 100))
 
 # A client that does not read: the ring fills, and says so.
 printf '{"porthole":1,"op":"capture","view":"tcp","target":"%s","duration_ms":60000,"events":true}\n' "$A" >"$T/request"
@@ -58,7 +60,13 @@ PYTHON
 SLOW=$!
 wait_for 20 agent_captures
 before=$(awk '/VmRSS/ { print $2 }' "/proc/$AGENT_PID/status")
-flood 3 >/dev/null
+# The ring and the pipes behind it hold some 16,000 connections.
+made=0
+for _ in 1 2 3 4 5; do
+    [ $made -gt 40000 ] && break
+    read -r n _ _ < <(flood 3)
+    made=$((made + n))
+done
 grown=$(($(awk '/VmRSS/ { print $2 }' "/proc/$AGENT_PID/status") - before))
 check "an agent whose client does not read stays small" between -100000 "$grown" 30000
 touch "$T/go"
