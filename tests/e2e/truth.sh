@@ -3,7 +3,7 @@
 #
 # The quality report against what a program is known to do: how much of its time is spent where,
 # under which kind of name or without one, on what kind of stack. Every share may differ from the
-# program's own account by four standard deviations of the sampling, and no more.
+# program's own account by five standard deviations of the sampling, and no more.
 . "$(dirname "$0")/../lib.sh"
 need_bpf
 need_commands runc jq gcc objcopy
@@ -69,8 +69,8 @@ is_truth() {
     shift
     awk -v n="$shown" -v k="$count" -v p="$(truth "$@")" 'BEGIN {
         sigma = sqrt(n * p * (1 - p))
-        low = n * p - 4 * sigma
-        high = n * p + 4 * sigma
+        low = n * p - 5 * sigma
+        high = n * p + 5 * sigma
         if (p > 0 && k != "" && low <= k && k <= high)
             exit 0
         printf "%s of %d samples, where %.1f to %.1f were likely\n", k, n, low, high

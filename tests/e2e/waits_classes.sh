@@ -70,7 +70,15 @@ echo "unclassed: $(jq -s '([.[].other_us] | add) as $o | ([.[].classed_us] | add
 check "no more than 1 % of all waits has no class" jq -es \
     '([.[].other_us] | add) * 100 < ([.[].classed_us] | add)' "$T/rows"
 
-runc pause "$C" 2>/dev/null && on_exit "runc resume $C 2>/dev/null"
+# Now and then the faulting thread has another name for a while; and runc gives up where threads wait
+# for the disk for long.
+paused() {
+    runc pause "$C" && grep -qx fault_file <<<"$(names)" && return
+    runc resume "$C"
+    return 1
+}
+on_exit "runc resume $C 2>/dev/null"
+wait_for 20 paused || not_ok "a container is paused"
 states 2 || not_ok "states works on a paused container" "$(tail -n 1 "$T/err")"
 # The kernel leaves some waits as they are, such as those for a futex.
 check "a paused container is blocked, all of it" jq -es 'all((.wall_us - .blocked_us | fabs) <= 1000)' "$T/rows"

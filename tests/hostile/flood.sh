@@ -27,18 +27,19 @@ forks() {
 # ---- processes: execs of forker, and forks that never exec, four at a time ----
 victim "$A" /bin/sh -c 'for i in 1 2; do /bin/forker 1 & /bin/tool loop 0 /bin/missing & done; wait'
 before=$(forks)
-"$B/porthole" cpu "$A" -d 3 -F 999 -o "$T/one.json" 2>/dev/null || not_ok "P4: a capture of a storm of processes" "exit $?"
+"$B/porthole" cpu "$A" -d 3 -F 99 -o "$T/one.json" 2>/dev/null || not_ok "P4: a capture of a storm of processes" "exit $?"
 rate=$((($(forks) - before) / 3))
 first=$(peak_kb)
 check "P4: nothing is lost in silence among $rate processes a second" conserved "$T/one.json"
 check "P4: lost records are counted" [ "$(quality "$T/one.json" '.sideband_lost | type')" = number ]
-check "P4: there are samples" [ "$(quality "$T/one.json" .shown)" -gt 100 ]
-"$B/porthole" cpu "$A" -d 6 -F 999 -o "$T/two.json" 2>/dev/null || not_ok "P4: a longer one" "exit $?"
+check "P4: there are samples" [ "$(quality "$T/one.json" .shown)" -gt 50 ]
+"$B/porthole" cpu "$A" -d 12 -F 99 -o "$T/two.json" 2>/dev/null || not_ok "P4: a longer one" "exit $?"
 second=$(peak_kb)
-check "P4: a capture of twice the length needs about the same memory ($first kB, then $second kB)" \
-    [ "$second" -le $((first * 3 / 2 + 8192)) ]
+# The dead of a second or two are there at any time, 10 MB each; those of nine more would be 80 MB and more.
+check "P4: a capture of four times the length needs about the same memory ($first kB, then $second kB)" \
+    [ "$second" -le $((first + 49152)) ]
 check "P4: nothing is lost in silence in the longer one" conserved "$T/two.json"
-cost=$(quality "$T/two.json" '(.cost.agent_cpu_us + .cost.children_cpu_us) / 60000')
+cost=$(quality "$T/two.json" '(.cost.agent_cpu_us + .cost.children_cpu_us) / 120000')
 check "P4: the agent's work for it is bounded ($cost % of the time)" between 0 "$cost" 60
 check "P4: the agent answers" "$B/porthole" status
 check "P4: and rests" wait_for 10 agent_rests

@@ -68,7 +68,7 @@ static int serve(void **state _unused_)
         .concurrency = 4,
         .per_container = 2,
         .queue = 8,
-        .deadline_ns = 300 * NS_PER_MS,
+        .deadline_ns = NS_PER_SEC,
         .stuck_container = 4,
         .stuck_total = 16,
         .answers_fds = true,
@@ -155,7 +155,7 @@ static void a_child_that_hangs_is_killed_at_its_deadline(void **state _unused_)
 
     ask(HANG, NULL, 0);
     assert_int_equal(answer.head.status, WIRE_TIMEOUT);
-    assert_in_range(now_ns() - begin, 290 * NS_PER_MS, 900 * NS_PER_MS);
+    assert_in_range(now_ns() - begin, 990 * NS_PER_MS, 3 * NS_PER_SEC);
     ask(ECHO, "x", 1);
     assert_int_equal(answer.head.status, WIRE_OK);
 }
@@ -207,13 +207,13 @@ static void a_container_that_hangs_leaves_room_for_others(void **state _unused_)
     id = post(ECHO, 2, "x", 1, NULL, 0);
     await();
     assert_int_equal(answer.head.id, id);
-    assert_true(now_ns() - begin < 200 * NS_PER_MS);
+    assert_true(now_ns() - begin < 800 * NS_PER_MS);
     for (int i = 0; i < 6; i++) {
         await();
         assert_int_equal(answer.head.status, WIRE_TIMEOUT);
     }
     /* Those that waited had the same deadline as those that ran. */
-    assert_true(now_ns() - begin < 900 * NS_PER_MS);
+    assert_true(now_ns() - begin < 3 * NS_PER_SEC);
 }
 
 static void more_requests_than_the_queue_holds_are_all_answered(void **state _unused_)
