@@ -72,3 +72,20 @@ run_machine() {
     end_machine
     tar -x -z -f "$R.tar.gz" -C "$R" 2>/dev/null
 }
+
+# boot_machine NAME MEGABYTES RESULT INITRAMFS PARAMETER…: leaves what it sent in $R, $T/NAME; the file RESULT must
+# be among that. One that stands still (a CPU of it took no more interrupts) is booted again; what it said is in
+# the log.
+boot_machine() {
+    local name=$1 memory=$2 result=$3 seconds
+    shift 3
+    R=$T/$name
+    for seconds in 300 300 400 400; do
+        run_machine $seconds "$memory" "$@" && [ -s "$R/$result" ] && return
+        echo "# $name: the machine stands still, or did not come to its end within $seconds s:"
+        tr -d '\r' <"$R.console" | tail -n 200 | sed 's/^/# /'
+    done
+    not_ok "$name: the machine does its work" "$(cat "$R.qemu" "$R.console" | tr -d '\r' | tail -n 1)"
+    cat "$R.qemu" "$R.console"
+    return 1
+}

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# timeout: 900
+# timeout: 1800
 #
 # The Debian package where it belongs: on Debian 12 with its stock kernel and systemd as process 1, in a
 # machine made of software. Its unit confines the agent there while containers are profiled by name.
@@ -55,12 +55,8 @@ said() {
 }
 
 build_image
-R=$T/machine
-if ! run_machine 600 1800 "$T/initramfs" systemd.mask=serial-getty@ttyS0.service || [ ! -s "$R/install.out" ]; then
-    not_ok "the machine does its work" "$(cat "$R.qemu" "$R.console" | tr -d '\r' | tail -n 1)"
-    tail -n 40 "$R.qemu" "$R.console"
-    exit 1
-fi
+SILENCE=120 # it tells of each step
+boot_machine debian 1800 install.out "$T/initramfs" systemd.mask=serial-getty@ttyS0.service || exit 1
 
 check "the kernel starts with perf_event_paranoid 3" said paranoid 3
 check "the package installs" exited install
@@ -76,7 +72,9 @@ folded "$R/cpu.json" >"$R/cpu.folded"
 check "with the names of its functions" grep -qE '^spinner;(.*;)?spin_ms(;| )' "$R/cpu.folded"
 check "nothing is lost in silence" conserved "$R/cpu.json"
 whole() {
-    jq -es 'map(select(.type == "quality"))[0] | .stacks.whole * 100 >= .shown * 80' "$R/cpu.json" >/dev/null ||
+    jq -es 'map(select(.type == "quality"))[0]
+        | (.shown - (.stacks.broken_by["no-table-yet"] // 0)) as $n # a machine in software takes its time
+        | $n * 2 >= .shown and .stacks.whole * 100 >= $n * 80' "$R/cpu.json" >/dev/null ||
         { quality "$R/cpu.json" '[.shown, .stacks] | tostring' && return 1; }
 }
 check "stacks are whole" whole

@@ -52,20 +52,10 @@ build_image() {
     (cd "$IMAGE" && find . | cpio -o -H newc -R 0:0) >"$T/initramfs" 2>/dev/null
 }
 
-# boot KIND CGROUPS [PARAMETER…]: leaves what the machine sent in $T/KIND/. One that stands still (a CPU of
-# it took no more interrupts) is booted again; what it said is in the log.
+# boot KIND CGROUPS [PARAMETER…]: leaves what the machine sent in $T/KIND/.
 boot() {
-    local kind=$1 cgroups=$2 seconds
-    shift 2
-    R=$T/$kind
-    for seconds in 300 300 400 400; do
-        run_machine $seconds 1500 "$T/initramfs" "VM_KIND=$kind VM_CGROUPS=$cgroups $*" && [ -s "$R/kernel.out" ] && return
-        echo "# $kind: the machine stands still, or did not come to its end within $seconds s:"
-        tr -d '\r' <"$R.console" | tail -n 200 | sed 's/^/# /'
-    done
-    not_ok "$kind: the machine does its work" "$(cat "$R.qemu" "$R.console" | tr -d '\r' | tail -n 1)"
-    cat "$R.qemu" "$R.console"
-    return 1
+    local kind=$1 cgroups=$2
+    boot_machine "$kind" 1500 kernel.out "$T/initramfs" "VM_KIND=$kind VM_CGROUPS=$cgroups ${*:3}"
 }
 
 # ---- what is wanted of the results in $R ----
