@@ -77,6 +77,8 @@ ends() {
     local status=0
     wait_for 60 gone "$CLIENT" || stop_process "$CLIENT"
     wait "$CLIENT" || status=$?
+    [ -z "${READER-}" ] || wait "$READER" # it has what was in the pipe
+    READER=
     stop_process "$FAKE"
     [ "$status" = "$1" ] || { echo "exit $status, not $1: $(tail -n 1 "$T/err")" && return 1; }
 }
@@ -84,7 +86,11 @@ ends() {
 # ---- in a pipe ----
 in_pipe() { # ARGUMENT…
     # The reader is another process, so that this is a pipe and no file.
-    env --default-signal=INT "$B/porthole" "$@" 2>"$T/err" > >(exec cat >"$T/live") &
+    rm -f "$T/pipe"
+    mkfifo "$T/pipe"
+    cat <"$T/pipe" >"$T/live" &
+    READER=$!
+    env --default-signal=INT "$B/porthole" "$@" 2>"$T/err" >"$T/pipe" &
     CLIENT=$!
 }
 for arguments in 'tcp web1' 'tcp web1 --json' 'tcp web1 -f json' 'tcp web1 -f table'; do

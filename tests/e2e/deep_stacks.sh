@@ -13,7 +13,11 @@ start_agent
 # capture NAME DEPTH: the second one, whose tables are ready; leaves $T/d.json and $T/d.folded.
 capture() {
     "$B/porthole" cpu "$1" -d 0.5 -F 499 -o "$T/d.json" 2>"$T/err"
-    "$B/porthole" cpu "$1" -d 2 -F 499 ${2:+--max-stack "$2"} -o "$T/d.json" 2>"$T/err" || { cat "$T/err" && return 1; }
+    # Where the machine stands still before the tables are there, many samples come too early; not each time.
+    for _ in 1 2 3; do
+        "$B/porthole" cpu "$1" -d 2 -F 499 ${2:+--max-stack "$2"} -o "$T/d.json" 2>"$T/err" || { cat "$T/err" && return 1; }
+        [ "$(quality "$T/d.json" '.stacks.by_tables * 50 >= .shown * 49')" != true ] || break
+    done
     folded "$T/d.json" >"$T/d.folded"
 }
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# timeout: 240
+# timeout: 600
 #
 # The man pages say what the programs' own tables say, no more and no less; what the pages of docs/
 # point to is there, and the commands that they show work.

@@ -175,7 +175,7 @@ check "an address that is no http: no name, and the reason" unnamed "no http or 
 
 # ---- the real one ----
 if command -v debuginfod >/dev/null; then
-    port=$((20000 + $$ % 20000))
+    port=$((20000 + $$ % 10000))
     there debuginfod -v -p "$port" -d "$T/debuginfod.sqlite" -F "$T/debug" >"$T/debuginfod.log" 2>&1 &
     REAL=$!
     on_exit stop_process $REAL

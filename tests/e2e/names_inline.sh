@@ -19,7 +19,7 @@ R=$T/$A/rootfs
 captured() {
     rm -f "$T"/n.*
     runc_start "$A" "$T/$A" "$@" || return 1
-    "$B/porthole" cpu "$A" -d 1 -F 499 --inline -o "$T/n.json" 2>"$T/n.err" &&
+    "$B/porthole" cpu "$A" -d 1 -F 997 --inline -o "$T/n.json" 2>"$T/n.err" &&
         folded "$T/n.json" >"$T/n.folded"
     runc_stop "$A"
 }
@@ -77,7 +77,7 @@ fi
 # Share of each inlined function as perf's samples of the same program have it.
 of_perf() {
     runc_start "$A" "$T/$A" "/bin/$1"
-    perf record -q -e cpu-clock:u -F 499 -o "$T/perf.data" -p "$(runc_pid "$A")" -- sleep 1 \
+    perf record -q -e cpu-clock:u -F 997 -o "$T/perf.data" -p "$(runc_pid "$A")" -- sleep 1 \
         >"$T/err" 2>&1
     perf script -i "$T/perf.data" -F ip 2>/dev/null | grep -oE '[0-9a-f]+' >"$T/ips"
     runc_stop "$A"

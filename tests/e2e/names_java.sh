@@ -77,8 +77,19 @@ folded "$T/java.json" >"$T/java.folded"
 check "with --java methods have the shares of time that they are known to have" \
     share_is "$T/java.folded" 'void Shares.heavy(int)' 75 7
 check "and the other one has the rest" share_is "$T/java.folded" 'void Shares.light(int)' 25 7
-check "at least 95 % of compiled code's stacks are whole and named throughout" \
-    between 95 "$(perfect "$T/java.folded")" 100
+# Where the machine stands still before the tables are there, many samples come too early; not each time.
+nearly_perfect() {
+    local more
+    between 95 "$(perfect "$T/java.folded")" 100 && return
+    for _ in 1 2; do
+        porthole cpu "$P" -d 4 -F 299 -q -o "$T/more.json" --java || return 1
+        folded "$T/more.json" >"$T/more.folded"
+        more=$(perfect "$T/more.folded")
+        between 95 "$more" 100 && return
+    done
+    echo "$more %" && return 1
+}
+check "at least 95 % of compiled code's stacks are whole and named throughout" nearly_perfect
 check "the report says whom it asked, and how many methods there were" \
     grep -qE "^java: asked pid 1 \(host $PID\) for its perf map: [0-9,]+ methods$" "$T/err"
 check "and so does the saved stream" fact "$T/java.json" \

@@ -20,8 +20,10 @@ memory_kb() {
 }
 
 one_capture() {
-    runc_start "$A" "$T/$A" "$@" && "$B/porthole" cpu "$A" -d 0.2 -F 499 -f folded >"$T/out"
+    local status=0
+    { runc_start "$A" "$T/$A" "$@" && "$B/porthole" cpu "$A" -d 0.2 -F 499 -f folded >"$T/out"; } || status=1
     runc_stop "$A"
+    return $status
 }
 
 for ((i = 0; i < 10; i++)); do
