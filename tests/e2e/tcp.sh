@@ -199,6 +199,10 @@ start_tcp queue "$A" -d 0
 kill -STOP "$(cat "$T/server.pid")"
 runc exec --detach --pid-file "$T/caller.pid" "$A" /bin/talk call 127.0.0.1 7000 1 100 100 </dev/null >/dev/null 2>&1
 check "the kernel accepts for a server that does not" wait_for 20 in_state established
+acked() {
+    in_net "$A" ss -tinHO state established '( dport = :7000 )' | grep -q 'bytes_acked:101 ' # and a SYN
+}
+check "… what it is sent" wait_for 20 acked
 in_net "$A" ip link set lo down # or the other side is told at once
 kill -KILL "$(cat "$T/caller.pid")"
 check "who is gone leaves its half of the connection" wait_for 20 in_state fin-wait-1
@@ -209,6 +213,7 @@ check "what its server has not accepted is a row" count_is queue 1 \
     '.direction == "in" and .state == "open" and .lport == 7000'
 check "what its process has left is one" count_is queue 1 \
     ".direction == \"out\" and .state == \"fin-wait-1\" and .host_pid == $(cat "$T/caller.pid") and .comm == \"talk\""
+check "… with all that it sent" count_is queue 1 '.direction == "out" and .tx_bytes == 100'
 check "neither is lost" balanced queue
 
 # ---- one process ----
