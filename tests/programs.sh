@@ -109,7 +109,7 @@ http {
     gzip on;
     gzip_types text/plain;
     default_type text/plain;
-    server { listen 127.0.0.1:80; root /srv; keepalive_requests 100000; }
+    server { listen 80; root /srv; keepalive_requests 100000; }
 }
 CONF
     mkdir -p "$dir/srv"

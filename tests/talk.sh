@@ -34,6 +34,31 @@ wire_end() {
     in_net "$1" ip link set "$2" up
 }
 
+# bridge SWITCH: makes a container the switch of a network.
+bridge() {
+    in_net "$1" ip link add bridge type bridge
+    in_net "$1" ip link set bridge up
+}
+
+# plug SWITCH CONTAINER N: puts a container into it as 10.97.0.N and fd97::N; the switch's end is portN.
+plug() {
+    in_net "$1" ip link add "port$3" type veth peer name eth0 netns "$(runc_pid "$2")"
+    in_net "$1" ip link set "port$3" master bridge up
+    wire_end "$2" eth0 "10.97.0.$3" "fd97::$3"
+}
+
+# quiet_up WHAT: a program of tests/programs.sh, without the load that the tests of stacks want.
+quiet_up() {
+    QUIET=1 program_up "$1" || { skip "$1" "$WHY" && return 1; }
+    in_net "$P" ip link set lo up
+    # What asked whether it is there has been closed, so that it is no part of what follows.
+    wait_for 20 nothing_open
+}
+
+nothing_open() {
+    [ -z "$(in_net "$P" ss -tnH state established state close-wait)" ]
+}
+
 # talk CONTAINER ARGUMENTS…: to its end; what it said is also in $T/said.
 talk() {
     runc exec "$1" /bin/talk "${@:2}" | tee "$T/said"

@@ -18,15 +18,9 @@ talker "$S"
 
 # ---- a bridge: S is the switch ----
 
-in_net "$S" ip link add bridge type bridge
-in_net "$S" ip link set bridge up
-plug() {
-    in_net "$S" ip link add "port$2" type veth peer name eth0 netns "$(runc_pid "$1")"
-    in_net "$S" ip link set "port$2" master bridge up
-    wire_end "$1" eth0 "10.97.0.$2" "fd97::$2"
-}
-plug "$A" 1
-plug "$C" 2
+bridge "$S"
+plug "$S" "$A" 1
+plug "$S" "$C" 2
 talk_begin server "$C" serve 10.97.0.2 7000
 start_tcp a "$A" -d 0
 start_tcp c "$C" -d 0

@@ -13,18 +13,6 @@ need_commands runc jq nsenter
 
 start_agent
 
-# quiet_up WHAT: the program without the load that the tests of stacks want.
-quiet_up() {
-    QUIET=1 program_up "$1" || { skip "$1" "$WHY" && return 1; }
-    in_net "$P" ip link set lo up
-    # What asked whether it is there has been closed, so that it is no part of what follows.
-    wait_for 20 nothing_open
-}
-
-nothing_open() {
-    [ -z "$(in_net "$P" ss -tnH state established state close-wait)" ]
-}
-
 # ---- redis: 50 clients, each of which stays ----
 
 if quiet_up redis; then
