@@ -42,6 +42,7 @@ build_image() {
     machine_config vm-zeros /bin/calls zeros
     machine_config vm-waits /bin/waits spinner sleeper holder locker never breeder
     machine_config vm-disk /bin/waits never
+    machine_config vm-beside /bin/waits never
     machine_config vm-swap /bin/waits never
     RUNC_NETWORK=', "path": "/proc/1/ns/net"' machine_config vm-talk /bin/talk serve 127.0.0.1 7000
     root_add "$IMAGE" "$(command -v mkfs.ext4)"
@@ -246,11 +247,21 @@ waited_for() {
     jq -es 'any(.waits and .kernel and .comm == "disk" and .owner == "kernel" and (.charged | not))' "$R/$1.json"
 }
 
+# Before anybody asks for it.
+written_back() {
+    jq -es '[.[] | select(.op == "write" and .charged and .kernel and (.comm | startswith("kworker"))).bytes] | add >= 2097152' \
+        "$R/$1.json" >/dev/null || { jq -c 'select(.op == "write") | [.comm, .owner, .charged, .bytes]' "$R/$1.json" | head -n 5 && return 1; }
+}
+
 block() {
     local kind=$1
     check "$kind: captures of block I/O work" eval 'exited block 0 && exited block-events 0'
     check "$kind: what a container writes is charged to it, whoever writes it back" \
         eval 'charged block 3571712 3627144 && charged block-events 3571712 3627144'
+    check "$kind: another one beside it is charged with its own" \
+        eval 'charged block-beside 1048576 1064960 && charged block-events-beside 1048576 1064960'
+    check "$kind: so is what the kernel writes back by itself, when it is old" \
+        eval 'written_back block && written_back block-events'
     check "$kind: the journal's thread is named with who waits for it" eval 'waited_for block && waited_for block-events'
     check "$kind: no request is lost in silence" waits_balance block block-events
     check "$kind: requests have latencies" \
