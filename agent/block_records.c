@@ -3,6 +3,7 @@
  * Block I/O as lines: rows of who asked for what and who is charged, histograms of latencies, or
  * single requests as they end. docs/protocol.md describes each.
  */
+#include "agent/block_sums.h"
 #include "agent/block_totals.h"
 #include "agent/histogram.h"
 #include "agent/probe_block.h"
@@ -26,6 +27,7 @@ struct records {
     size_t count, room;
     struct event_block_slice *slices;
     uint32_t slice_count;
+    struct event_block_value events; /* latencies of requests that are told of one by one */
     struct block_totals totals;
     struct buf left; /* lines of events that are written at the end */
     size_t row_cursor;
@@ -40,8 +42,8 @@ static int block_new(const struct records_setup *setup, struct records **ret)
     if (!r)
         return -ENOMEM;
     r->setup = *setup;
-    r->slices = setup->events ? NULL : calloc(EVENT_BLOCK_SLICES, sizeof(*r->slices));
-    if (!setup->events && !r->slices) {
+    r->slices = calloc(EVENT_BLOCK_SLICES, sizeof(*r->slices));
+    if (!r->slices) {
         free(r);
         return -ENOMEM;
     }
@@ -218,6 +220,19 @@ static void total_request(struct records *r, const struct event_block_request *q
     }
 }
 
+/* In the slice where it ended, as sums have it. */
+static void count_request(struct records *r, const struct event_block_done *done)
+{
+    uint64_t since = done->end_ns > r->setup.started_ns ? done->end_ns - r->setup.started_ns : 0;
+    uint64_t n = MIN(since / MAX(r->setup.slice_ns, 1ull), EVENT_BLOCK_SLICES - 1ull);
+
+    if (!done->end_ns)
+        return;
+    block_sums_count(&r->events, done);
+    block_sums_count_slice(&r->slices[n], done);
+    r->slice_count = MAX(r->slice_count, (uint32_t)n + 1);
+}
+
 static int block_event(struct records *r, const void *event, size_t size, struct buf *out)
 {
     const struct event_block_done *done = event;
@@ -225,6 +240,7 @@ static int block_event(struct records *r, const void *event, size_t size, struct
     if (size < sizeof(*done))
         return 0;
     total_request(r, &done->request);
+    count_request(r, done);
     add_request(r, &done->request, done->end_ns, false, out);
     return buf_error(out);
 }
@@ -356,26 +372,33 @@ static void add_histogram(const char *state, const struct histogram *h, struct b
     buf_adds(out, "}\n");
 }
 
+struct latencies {
+    struct histogram queue, device, both;
+};
+
+static void fill_latencies(struct latencies *l, const struct event_block_value *v)
+{
+    fill(&l->queue, v->queue, v->queue_ns / 1000, v->queue_max_ns / 1000);
+    fill(&l->device, v->device, v->device_ns / 1000, v->device_max_ns / 1000);
+    fill(&l->both, v->both, (v->queue_ns + v->device_ns) / 1000, v->max_ns / 1000);
+}
+
 static void add_totals(const struct records *r, struct buf *out)
 {
-    struct histogram queue = {0}, device = {0}, both = {0};
     static const char head[] = "{\"type\":\"histogram\",\"histogram\":\"block\"";
+    struct latencies l = {0};
 
-    for (size_t i = 0; i < r->count; i++) {
-        const struct event_block_value *v = &r->rows[i].value;
-
-        fill(&queue, v->queue, v->queue_ns / 1000, v->queue_max_ns / 1000);
-        fill(&device, v->device, v->device_ns / 1000, v->device_max_ns / 1000);
-        fill(&both, v->both, (v->queue_ns + v->device_ns) / 1000, v->max_ns / 1000);
-    }
-    if (!both.count)
+    for (size_t i = 0; i < r->count; i++)
+        fill_latencies(&l, &r->rows[i].value);
+    fill_latencies(&l, &r->events);
+    if (!l.both.count)
         return;
     buf_adds(out, head);
-    add_histogram("queue", &queue, out);
+    add_histogram("queue", &l.queue, out);
     buf_adds(out, head);
-    add_histogram("device", &device, out);
+    add_histogram("device", &l.device, out);
     buf_adds(out, head);
-    add_histogram("latency", &both, out);
+    add_histogram("latency", &l.both, out);
 }
 
 static void add_slice(const struct records *r, uint32_t n, struct buf *out)

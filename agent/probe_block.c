@@ -4,6 +4,7 @@
  */
 #include "agent/probe_block.h"
 
+#include "agent/block_sums.h"
 #include "agent/kernel_hooks.h"
 #include "agent/kernel_types.h"
 #include "agent/probe_maps.h"
@@ -261,31 +262,6 @@ void probe_block_counts(const struct probe *p, struct probe_block_counts *ret)
         ret->missed += probe_missed(b->bpf->progs.on_rq_issue);
 }
 
-static void add_buckets(uint32_t *to, const uint32_t *more)
-{
-    for (int i = 0; i < EVENT_BLOCK_BUCKETS; i++)
-        to[i] += more[i];
-}
-
-static void add_sums(struct event_block_value *to, const struct event_block_value *more)
-{
-    if (more->count > 0) {
-        to->tgid = more->tgid;
-        to->ns_tgid = more->ns_tgid;
-    }
-    to->count += more->count;
-    to->bytes += more->bytes;
-    to->errors += more->errors;
-    to->queue_ns += more->queue_ns;
-    to->device_ns += more->device_ns;
-    to->queue_max_ns = MAX(to->queue_max_ns, more->queue_max_ns);
-    to->device_max_ns = MAX(to->device_max_ns, more->device_max_ns);
-    to->max_ns = MAX(to->max_ns, more->max_ns);
-    add_buckets(to->queue, more->queue);
-    add_buckets(to->device, more->device);
-    add_buckets(to->both, more->both);
-}
-
 /* What all CPUs share of a row, and what each has by itself. each: room for what they have. */
 static bool read_sums(const struct block *b, uint32_t number, struct event_block_value *each,
                       int cpus, struct event_block_value *ret)
@@ -295,7 +271,7 @@ static bool read_sums(const struct block *b, uint32_t number, struct event_block
     if (bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.block_own_sums), &number, each) != 0)
         return true; /* it is none of the first */
     for (int cpu = 0; cpu < cpus; cpu++)
-        add_sums(ret, &each[cpu]);
+        block_sums_add(ret, &each[cpu]);
     return true;
 }
 
@@ -326,13 +302,6 @@ int probe_block_rows(const struct probe *p,
     return r;
 }
 
-static void add_slice(struct event_block_slice *to, const struct event_block_slice *more)
-{
-    to->sum_us += more->sum_us;
-    to->max_us = MAX(to->max_us, more->max_us);
-    add_buckets(to->both, more->both);
-}
-
 int probe_block_slices(const struct probe *p,
                        int (*fn)(void *data, uint32_t n, const struct event_block_slice *slice),
                        void *data)
@@ -351,7 +320,7 @@ int probe_block_slices(const struct probe *p,
                          bpf_map_lookup_elem(own, &n, each) == 0;
          n++) {
         for (int cpu = 0; cpu < cpus; cpu++)
-            add_slice(&slice, &each[cpu]);
+            block_sums_add_slice(&slice, &each[cpu]);
         r = fn(data, n, &slice);
     }
     free(each);
