@@ -46,7 +46,7 @@ static __always_inline int is_below(struct cgroup *cgroup, __u64 id, __u32 level
 {
     if (filter_kind == EVENT_FILTER_ALL && !filter_tgids)
         return 1;
-    return id && !filter_tgids && ancestor_at(cgroup, level) == id;
+    return id && ancestor_at(cgroup, level) == id;
 }
 
 /* Whether memory may be the target's where it is not all that there is: not if that is processes.
@@ -213,10 +213,8 @@ static __always_inline void own_by_task(const struct asker *asker, struct event_
     share->charged = asker->mine;
 }
 
-/* Who is charged with a bio of these flags. asker: NULL when that was somebody before; then the
- * result is left as it is where the bio itself tells nothing. */
-static __always_inline void own(struct bio *bio, unsigned int flags, const struct asker *asker,
-                                struct event_block_share *share)
+static __always_inline void find_owner(struct bio *bio, unsigned int flags,
+                                       const struct asker *asker, struct event_block_share *share)
 {
     struct seen_page page;
     int written_back =
@@ -237,4 +235,15 @@ static __always_inline void own(struct bio *bio, unsigned int flags, const struc
         return;
     if (!written_back)
         share->owner_kind = EVENT_OWNER_KERNEL;
+}
+
+/* Who is charged with a bio of these flags. asker: NULL when that was somebody before; then the
+ * result is left as it is where the bio itself tells nothing. Memory is a cgroup's, not a process':
+ * single processes are charged with what of it they themselves ask to be written. */
+static __always_inline void own(struct bio *bio, unsigned int flags, const struct asker *asker,
+                                struct event_block_share *share)
+{
+    find_owner(bio, flags, asker, share);
+    if (filter_tgids && asker && !asker->mine)
+        share->charged = 0;
 }

@@ -117,9 +117,39 @@ check "events: latency is time in the queue and in the device" \
 median() {
     jq -s 'map(select(.op == "write" and .comm == "disk").latency_us // empty) | sort | .[length / 2 | floor]' "$1"
 }
+check "events: their histograms, in all and over time, have each that was seen to end" jq -es '
+    (map(select(.record == "block-event" and .count == 1 and .latency_us)) | length) as $ended
+    | map(select(.type == "histogram" and .state == "latency")) | $ended > 0 and
+        (map(select(.from_ms == null).count) | add) == $ended and (map(select(.from_ms != null).count) | add) == $ended' "$T/e.json"
+porthole render "$T/e.json" -o "$T/e.svg"
+check "events: a picture of them is drawn" grep -q 'class="panel latency"' "$T/e.svg"
 check "events: half of them are no longer than half of what the program itself saw" \
     between 1 "$(median "$T/e.json")" $(($(own 4) + 1))
 check "events: nothing is lost in silence" block_balanced e
+
+# Of the program's own median most is the request's: the rest is the way there and back, which is longer
+# now and then where others want the CPU, too. Buckets are half an octave wide.
+halves_agree() {
+    local own p50 n
+    for n in 1 2 3; do
+        start_beside block h "$A"
+        disk "$A" /bin/disk direct-write /direct $((16 * MIB)) 65536 >"$T/h1"
+        end_beside h
+        own=$(awk '{ print $4 }' "$T/h1")
+        p50=$(jq 'select(.record == "block" and .op == "write" and .comm == "disk").p50_us' "$T/h.json")
+        between $((own / 2)) "$p50" $((own * 3 / 2 + 1)) && return
+    done
+    return 1
+}
+check "half of a row's requests are as fast as the program saw them" halves_agree
+
+# Operations that are larger than what a device takes at once.
+start_beside block l "$A" --per-process
+disk "$A" /bin/disk direct-write /large $((64 * MIB)) $((4 * MIB)) >"$T/l1"
+end_beside l
+check "split operations are several requests" between 17 "$(block_sum l '.charged and .comm == "disk" and .op == "write"' count)" 4096
+check "with all their bytes, once" [ "$(block_sum l '.charged and .comm == "disk" and .op == "write"' bytes)" = $((64 * MIB)) ]
+check "nothing of them is lost" block_balanced l
 
 # ---- beside libbpf-tools ----
 
@@ -158,15 +188,26 @@ fi
 
 # ---- one process of the container ----
 
-runc exec "$A" /bin/busybox sh -c 'echo $$ >/pid; sleep 5; exec /bin/disk direct-write /direct 1048576 65536' >"$T/p1" &
-P1=$!
-wait_for 10 [ -s "$T/$A/rootfs/pid" ]
-sleep 0.5
-start_beside block p "$A" -p "$(cat "$T/$A/rootfs/pid")"
-disk "$A" /bin/disk direct-write /other 1048576 65536 >"$T/p2"
-wait_for 30 gone $P1
-end_beside p
+# one_writes MODE: a process writes a MiB and another one of the container, too, with -p for the first.
+one_writes() {
+    local writer root=$T/$A/rootfs
+    rm -f "$root/go" "$root/pid"
+    # shellcheck disable=SC2016 # the inner shell's
+    runc exec "$A" /bin/busybox sh -c 'echo $$ >/new; mv /new /pid; while [ ! -e /go ]; do sleep 0.1; done
+        exec /bin/disk "$0" /own 1048576 65536' "$1" >"$T/p1" &
+    writer=$!
+    wait_for 10 [ -s "$root/pid" ]
+    start_beside block p "$A" -p "$(cat "$root/pid")"
+    disk "$A" /bin/disk "$1" /other 1048576 65536 >"$T/p2"
+    touch "$root/go"
+    wait_for 30 gone $writer
+    end_beside p
+}
+one_writes direct-write
 check "-p: only what that process asks for" [ "$(block_sum p '.op == "write"' bytes)" = 1048576 ]
+one_writes fsync-write
+check "-p: with what it syncs it is charged" [ "$(block_sum p '.charged and .op == "write"' bytes)" = 1048576 ]
+check "-p: and with nobody else's" [ "$(quality "$T/p.json" .block.charged_bytes)" = 1048576 ]
 
 # ---- as stacks ----
 

@@ -98,6 +98,27 @@ check "who waits is named though its wait began after the request" jq -es --arg 
 check "nor is any lost in silence" jq -es '
     map(select(.type == "quality"))[0] | .taken == .shown + ([.lost[]] | add // 0) and .shown > 0' "$T/late.json"
 
+# ---- what is under way at either end of a capture ----
+
+fsfreeze -f "$T/outer"
+start_beside block before "$A"
+runc exec --detach --pid-file "$T/writer" "$A" /bin/disk direct-write /slow/direct 4096 4096 </dev/null >"$T/w4" 2>&1
+WRITER=$(cat "$T/writer")
+check "a request stays under way" wait_for 20 stays_under_way
+end_beside "${!CAPTURES[@]}"
+start_beside block after "$A"
+fsfreeze -u "$T/outer"
+wait_for 20 gone "$WRITER"
+end_beside "${!CAPTURES[@]}"
+own_writes() {
+    block_sum "$1" ".device == \"$SLOW\" and .op == \"write\" and .comm == \"disk\" and .charged" count
+}
+check "what has not ended counts where it began" [ "$(own_writes before)" = 1 ]
+check "and says so" jq -es --arg d "$SLOW" 'any(.device == $d and .in_flight == 1 and .comm == "disk" and .bytes == 4096) and
+    (map(select(.type == "quality"))[0].block.in_flight_at_end >= 1)' "$T/before.json"
+check "nothing of that is lost" block_balanced before
+check "it counts in no later one" [ "$(own_writes after)" = 0 ]
+
 # ---- what nobody waits for; metadata that is read ----
 
 # How many times the journal was written.
