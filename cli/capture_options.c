@@ -245,11 +245,14 @@ bool capture_options_yield_rows(const struct capture_options *o, const char *vie
 /* What is of stacks means nothing to rows, and the other way round. */
 static int check_io(const char *view, struct err *e)
 {
-    const char *of_stacks = opt.weight       ? "--weight"
-                            : opt.max_stack  ? "--max-stack"
-                            : opt.full_names ? "--full-names"
-                            : opt.inlines    ? "--inline"
-                                             : NULL;
+    bool tcp = strcmp(view, "tcp") == 0;
+    const char *of_stacks = opt.weight                 ? "--weight"
+                            : opt.max_stack            ? "--max-stack"
+                            : opt.full_names           ? "--full-names"
+                            : opt.inlines              ? "--inline"
+                            : opt.per_thread           ? "--per-thread"
+                            : (tcp && opt.per_process) ? "--per-process"
+                                                       : NULL;
 
     if (opt.duration_ns && opt.duration_ns < DURATION_MIN_NS)
         return err_set(e, ERR_USAGE,
@@ -261,7 +264,7 @@ static int check_io(const char *view, struct err *e)
         err_remedy(e, "give --stacks with it");
         return -EINVAL;
     }
-    if (opt.weight && strcmp(opt.weight, "time") == 0 && strcmp(view, "tcp") == 0)
+    if (opt.weight && strcmp(opt.weight, "time") == 0 && tcp)
         return err_set(e, ERR_USAGE, "'time' is no --weight of tcp: give one of calls|bytes");
     return 0;
 }

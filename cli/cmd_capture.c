@@ -157,10 +157,16 @@ static int follow(struct capture *c, struct err *e)
 static const struct format *choose_format(const struct capture_options *o, const char *view,
                                           struct err *e)
 {
+    bool rows = capture_options_yield_rows(o, view);
     const struct format *format =
-        o->records ? &output_records
-                   : output_format(cmd_format, cmd_output, capture_options_yield_rows(o, view), e);
+        o->records ? &output_records : output_format(cmd_format, cmd_output, rows, e);
+    struct err unused = {0};
 
+    if (!format && rows && !o->events && cmd_find(view)->options == cmd_io_options &&
+        output_format(cmd_format, cmd_output, false, &unused)) {
+        e->remedy[0] = '\0';
+        err_remedy(e, "give --stacks with it, for stacks of who caused them");
+    }
     if (format && cmd_check_picture(format, table_spec_find(view), view, e) < 0)
         return NULL;
     return format;

@@ -77,7 +77,7 @@ static void put_tcp(const struct json_object *tcp, struct buf *line, FILE *out)
         {"failed", "failed"},
         {"open_before", "open before"},
         {"open_at_end", "open at the end"},
-        {"missed", "missed"},
+        {"missed", "changes of state not seen"},
     };
 
     add_counts(tcp, words, ARRAY_SIZE(words), line);

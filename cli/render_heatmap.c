@@ -328,6 +328,21 @@ static void add_panel(struct heatmap *h, size_t kind, unsigned top)
     buf_adds(&h->b, "</g>\n");
 }
 
+/* There may be rows of which none has what is drawn. */
+static const char *why_empty(const struct model *m)
+{
+    const char *view = json_string(m->started, "view");
+    uint64_t shown = 0;
+
+    if (m->quality)
+        json_number(m->quality, "shown", UINT64_MAX, &shown);
+    if (!shown)
+        return units_nothing(m);
+    if (view && strcmp(view, "tcp") == 0)
+        return "no connects from here: how long those take is what this shows";
+    return "nothing that is known to have ended";
+}
+
 static int draw(struct heatmap *h, const struct render_options *o)
 {
     unsigned panels = 0, top = TOP, height;
@@ -347,7 +362,7 @@ static int draw(struct heatmap *h, const struct render_options *o)
     }
     if (!panels)
         buf_addf(&h->b, "<text x=\"50%%\" y=\"%d\" text-anchor=\"middle\">%s</text>\n", TOP + 8,
-                 units_nothing(h->m));
+                 why_empty(h->m));
     buf_adds(&h->b, "</svg>\n");
     return buf_error(&h->b);
 }

@@ -275,7 +275,8 @@ static const struct table_column tcp[] = {
      .shown = {"STATE", "how it ended and why, or open at the capture's end", text_state, false,
                15},
      .most = 20},
-    RAW("reason", "why it failed or ended: refused, timed-out, unreachable, no-port, reset"),
+    RAW("reason",
+        "why it failed or broke: refused, timed-out, unreachable, no-port, reset, abandoned"),
     RAW("before", "it was open when the capture began"),
     {0},
 };
@@ -321,7 +322,8 @@ static const struct table_column tcp_event[] = {
      .shown = {"STATE", "how it ended and why", text_state, false, 15},
      .drop = 4,
      .most = 20},
-    RAW("reason", "why it failed or ended: refused, timed-out, unreachable, no-port, reset"),
+    RAW("reason",
+        "why it failed or broke: refused, timed-out, unreachable, no-port, reset, abandoned"),
     {0},
 };
 

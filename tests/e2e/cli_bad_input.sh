@@ -56,17 +56,20 @@ for view in block tcp; do
     refused 2 'needs a TARGET; ' $view
     refused 2 '\-\-events and --stacks exclude each other' $view web1 --events --stacks
     refused 2 '\-\-weight is for stacks, and .* rows; give --stacks' $view web1 --weight bytes
+    refused 2 '\-\-per-thread is for stacks, and .* rows; give --stacks' $view web1 --per-thread
+    refused 2 'folded cannot show the rows .*; give --stacks' $view web1 -f folded
+    refused 2 "'x.pb.gz' says no format; give --stacks" $view web1 -o x.pb.gz
     refused 2 '\-\-max-stack is for stacks' $view web1 --max-stack 10
     refused 2 '\-\-full-names is for stacks' $view web1 --full-names --events
     refused 2 '\-\-inline is for stacks' $view web1 --inline --json
     refused 2 'one of calls\|bytes\|time' $view web1 --stacks --weight kilos
     refused 2 'yields stacks, and --json is for rows; give --format=json' $view web1 --stacks --json
     refused 2 '\-\-json and --format exclude each other' $view web1 --json -f rows
-    refused 2 'folded cannot show the rows' $view web1 -f folded
     refused 2 'table cannot show stacks' $view web1 --stacks -f table
     refused 2 '\.txt \.tsv \.svg \.json' $view web1 --events -o x.folded
     refused 2 "unknown option '--min-us'" $view web1 --min-us 5
 done
+refused 2 '\-\-per-process is for stacks, and tcp yields rows; give --stacks' tcp web1 --per-process
 refused 2 'no --weight of tcp: give one of calls\|bytes' tcp web1 --stacks --weight time
 refused 2 "unknown option '--stacks'" cpu web1 --stacks
 refused 2 "unknown option '--events'" runq web1 --events
