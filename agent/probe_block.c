@@ -14,11 +14,9 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define RING_BYTES (8u << 20)
@@ -237,8 +235,7 @@ static int block_drain(struct probe *p, bool last, probe_row_fn fn, void *data)
 
     if (last) {
         block_bpf__detach(b->bpf);
-        /* The programs run where nothing can preempt them, which this waits out. */
-        syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+        probe_programs_end();
     }
     if (b->bpf->rodata->yields != BLOCK_STACKS)
         return 0;

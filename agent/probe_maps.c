@@ -6,13 +6,25 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <errno.h>
+#include <linux/membarrier.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define ROWS_MIN 1024u
 #define ROWS_MAX 16384u
 #define STACK_BYTES_MAX (32u << 20) /* of all stacks together */
 #define BATCH 256u
 #define PARTS_MAX 32u /* functions of one program */
+
+/* They run where nothing can preempt them, which membarrier(2) waits out; it does not where a CPU
+ * is kept from ticks (nohz_full), but none of them takes that long. */
+void probe_programs_end(void)
+{
+    if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) < 0)
+        poll(NULL, 0, 20);
+}
 
 void probe_maps_size(struct bpf_map *rows, struct bpf_map *stacks, struct bpf_map *scratch,
                      uint64_t samples, uint32_t stack_max)

@@ -46,6 +46,9 @@ uint64_t probe_missed(const struct bpf_program *program);
 int probe_maps_use_unwind(struct bpf_map *rows, struct bpf_map *ranges, struct bpf_map *processes,
                           int rows_fd);
 
+/* Returns when none of the programs runs any more that were detached, or told to do nothing. */
+void probe_programs_end(void);
+
 /* Calls fn for every row, and *count is how many there were. Returns 0 or -errno. */
 int probe_maps_read(const struct probe_maps *m, probe_row_fn fn, void *data, uint32_t *count);
 

@@ -14,10 +14,8 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define THREADS_MAX 16384u
@@ -356,8 +354,7 @@ static void settle(struct sched *s)
     s->settled = true;
     __atomic_store_n(&s->bpf->bss->end_ns, now_ns(), __ATOMIC_SEQ_CST);
     stop_clock(s);
-    /* The programs run where nothing can preempt them, which this waits out. */
-    syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+    probe_programs_end();
     look_at_tasks(s->bpf->progs.on_task);
     sched_bpf__detach(s->bpf);
 }

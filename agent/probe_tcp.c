@@ -15,10 +15,8 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 extern const struct records_ops tcp_records;
@@ -197,8 +195,7 @@ static int settle(struct tcp *t)
     if (!t->events)
         r = look_at_files(t, LOOK_OPEN, &t->open);
     tcp_bpf__detach(t->bpf);
-    /* The programs run where nothing can preempt them, which this waits out. */
-    syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+    probe_programs_end();
     if (!t->events)
         rest = take_without_file(t);
     if (r == 0)

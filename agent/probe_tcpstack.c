@@ -8,11 +8,9 @@
 #include "bpf/tcpstack.skel.h"
 
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define ROWS 16384u
@@ -155,8 +153,7 @@ static int stacks_drain(struct probe *p, bool last, probe_row_fn fn, void *data)
 
     if (last) {
         tcpstack_bpf__detach(stacks_of(p)->bpf);
-        /* The programs run where nothing can preempt them, which this waits out. */
-        syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+        probe_programs_end();
     }
     return probe_maps_read(&p->maps, fn, data, &count);
 }

@@ -46,6 +46,7 @@ struct request_queue {
 struct request {
     struct request_queue *q;
     unsigned int cmd_flags;
+    unsigned int rq_flags;
     unsigned int __data_len;
     __u64 __sector;
     struct bio *bio, *biotail;
@@ -86,5 +87,8 @@ struct page {
 };
 
 enum pageflags { PG_writeback = 15 };
+
+/* Since 6.11; before that, bits of their own. */
+enum rqf_flags { __RQF_FLUSH_SEQ = 1 };
 
 #pragma clang attribute pop

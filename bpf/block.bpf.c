@@ -19,15 +19,27 @@ __u64 merged = 0, requeued = 0, unseen = 0;
 
 /* ---- it ends ---- */
 
+/* Where a device wants its cache flushed before or after the data, the data's end is not the
+ * request's. */
+static __always_inline int in_flush_sequence(struct request *rq)
+{
+    __u32 bit = 4; /* up to 6.10 */
+
+    if (bpf_core_enum_value_exists(enum rqf_flags, __RQF_FLUSH_SEQ))
+        bit = bpf_core_enum_value(enum rqf_flags, __RQF_FLUSH_SEQ);
+    return rq->rq_flags >> bit & 1;
+}
+
 static __always_inline int counts_anyway(const struct event_block_request *r)
 {
     return r->pending <= EVENT_PENDING;
 }
 
+/* Atomically: an interrupt may count, too. */
 static __always_inline void take(struct event_counters *c, const struct event_block_request *r)
 {
     if (yields != BLOCK_STACKS)
-        c->taken++;
+        __sync_fetch_and_add(&c->taken, 1);
     if (!c->first_ns)
         c->first_ns = r->start_ns;
 }
@@ -64,7 +76,7 @@ static __always_inline void end(struct request *rq)
 
     if (!r)
         return;
-    if (!r->pending || (r->pending != EVENT_PENDING_IF_MERGED && settle(r)))
+    if (!r->pending || (r->pending < EVENT_PENDING_IF_MERGED && settle(r)))
         count(r, bpf_ktime_get_ns());
     give_back(r);
 }
@@ -184,8 +196,8 @@ static __always_inline void lose_request(struct event_counters *c, struct reques
 {
     __u64 amount = yields == BLOCK_STACKS && weight == 1 ? rq->__data_len : 1;
 
-    c->taken += amount;
-    c->lost[EVENT_LOST_OPEN_FULL] += amount;
+    __sync_fetch_and_add(&c->taken, amount);
+    __sync_fetch_and_add(&c->lost[EVENT_LOST_OPEN_FULL], amount);
 }
 
 /* Who waits for what the journal's thread asks is looked for at its end. What another thread of the
@@ -199,6 +211,19 @@ static __always_inline enum event_pending pending_of(struct request *rq, struct 
         return EVENT_SETTLED;
     return owns_pages() && is_kernel_thread(task) && is_write(rq) ? EVENT_PENDING_IF_MERGED
                                                                   : EVENT_OTHERS;
+}
+
+/* Somebody else's. Before Linux 6.5 it stays known as that, or whoever has it sent to the device
+ * would seem to be who asks. */
+static __always_inline void set_aside(struct event_block_request *r)
+{
+    if (begins_told) {
+        give_back(r);
+        return;
+    }
+    r->pending = EVENT_OTHERS;
+    r->start_ns = bpf_ktime_get_ns();
+    r->issue_ns = 0;
 }
 
 static __always_inline void begin(void *ctx, struct request *rq)
@@ -219,12 +244,12 @@ static __always_inline void begin(void *ctx, struct request *rq)
     if (is_kernel_thread(task))
         journal = journal_queue(task);
     pending = pending_of(rq, task, journal, concerns_target(rq, &asker, &share));
-    r = pending != EVENT_OTHERS ? obtain((__u64)rq) : find((__u64)rq);
+    r = pending != EVENT_OTHERS || !begins_told ? obtain((__u64)rq) : find((__u64)rq);
     if (r && r->start_ns)
         end_unseen(r);
     if (pending == EVENT_OTHERS) {
         if (r)
-            give_back(r);
+            set_aside(r);
         return;
     }
     last = bpf_map_lookup_elem(&last_asked, &zero);
@@ -309,6 +334,17 @@ static __always_inline struct event_block_request *adopt(void *ctx, struct reque
     return r;
 }
 
+/* What a journal's thread writes is the target's now, whoever waits for it. */
+static __noinline void count_journal(struct event_block_request *r)
+{
+    struct event_counters *c = my_counters();
+
+    if (!c)
+        return;
+    r->pending = EVENT_PENDING;
+    take(c, r);
+}
+
 static __always_inline int begun_before(struct request *rq)
 {
     return !begin_ns || (rq->start_time_ns && rq->start_time_ns < begin_ns);
@@ -319,13 +355,15 @@ static __always_inline void issue(void *ctx, struct request *rq)
     struct event_block_request *r = find((__u64)rq);
     int several = rq->bio != rq->biotail;
 
-    if (r && r->pending != EVENT_PENDING_IF_MERGED) {
+    if (r && r->pending < EVENT_PENDING_IF_MERGED) {
         if (several && !r->issue_ns)
             take_merged(rq, r);
+        if (r->pending == EVENT_PENDING_IF_MINE && r->share[0].charged)
+            count_journal(r);
     } else if (several && is_write(rq) && !begun_before(rq) && has_target(rq)) {
-        r = adopt(ctx, rq, r);
+        r = adopt(ctx, rq, r && r->pending == EVENT_PENDING_IF_MERGED ? r : NULL);
     } else if (r) {
-        give_back(r);
+        set_aside(r);
         return;
     }
     if (r)
@@ -344,15 +382,34 @@ int on_io_start(unsigned long long *ctx)
 SEC("tp_btf/block_io_done")
 int on_io_done(unsigned long long *ctx)
 {
-    end((void *)ctx[0]);
+    struct request *rq = (void *)ctx[0];
+
+    if (!in_flush_sequence(rq))
+        end(rq);
     return 0;
+}
+
+/* Whether it is the one that is known at its address. It may be put into a queue again: the device
+ * gave it back, or has flushed its cache for it. */
+static __always_inline int has_begun(struct request *rq, int issues)
+{
+    struct event_block_request *r = find((__u64)rq);
+
+    if (!r)
+        return 0;
+    if (rq->start_time_ns)
+        return r->start_ns >= rq->start_time_ns;
+    return issues || r->issue_ns;
 }
 
 /* Before Linux 6.5: a request begins where it is put into a queue or, without one, is issued. */
 SEC("tp_btf/block_rq_insert")
 int on_rq_insert(unsigned long long *ctx)
 {
-    begin(ctx, (void *)ctx[0]);
+    struct request *rq = (void *)ctx[0];
+
+    if (!has_begun(rq, 0))
+        begin(ctx, rq);
     return 0;
 }
 
@@ -361,7 +418,7 @@ int on_rq_issue(unsigned long long *ctx)
 {
     struct request *rq = (void *)ctx[0];
 
-    if (!begins_told && !find((__u64)rq))
+    if (!begins_told && !has_begun(rq, 1) && !begun_before(rq))
         begin(ctx, rq);
     issue(ctx, rq);
     return 0;
@@ -392,7 +449,7 @@ int on_rq_complete(unsigned long long *ctx)
 
     if (!note_error(ctx[0], (int)ctx[1]))
         return 0;
-    if (!begins_told && (__u32)ctx[2] >= BPF_CORE_READ(rq, __data_len))
+    if (!begins_told && (__u32)ctx[2] >= rq->__data_len && !in_flush_sequence(rq))
         end(rq);
     return 0;
 }
@@ -419,7 +476,7 @@ int on_rq_merge(unsigned long long *ctx)
     if (counts_anyway(r)) {
         __sync_fetch_and_add(&merged, 1);
         if (c && yields != BLOCK_STACKS)
-            c->taken--; /* sums of all CPUs are what counts */
+            __sync_fetch_and_add(&c->taken, -1); /* sums of all CPUs are what counts */
     }
     give_back(r);
     return 0;

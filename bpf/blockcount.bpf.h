@@ -91,7 +91,7 @@ static __always_inline void lose(int lost)
     struct event_counters *c = my_counters();
 
     if (c && lost > 0 && lost <= EVENT_LOST_COUNT)
-        c->lost[lost - 1]++;
+        __sync_fetch_and_add(&c->lost[lost - 1], 1);
 }
 
 /* BPF divides by dividing. What is below 2^32 is as exact this way: 2^41 / 1000, rounded up. */
@@ -350,15 +350,15 @@ static __always_inline void count_stack(const struct event_block_request *r, __u
 {
     __u64 us = now ? to_us(now - r->start_ns) : 0;
     __u64 amount = weight == 0 ? 1 : weight == 1 ? event_block_bytes(r) : us;
-    int lost = r->lost ? (int)r->lost : row_add(&r->who, amount, now);
+    int lost = r->lost ? (int)r->lost : row_add(&r->who, amount, now ? now : r->start_ns);
     struct event_counters *c = my_counters();
 
     /* What is taken is what is shown: requests, bytes or microseconds. */
     if (!c)
         return;
-    c->taken += amount;
+    __sync_fetch_and_add(&c->taken, amount);
     if (lost > 0 && lost <= EVENT_LOST_COUNT)
-        c->lost[lost - 1] += amount;
+        __sync_fetch_and_add(&c->lost[lost - 1], amount);
 }
 
 static __always_inline void count(const struct event_block_request *r, __u64 now)

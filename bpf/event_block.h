@@ -42,7 +42,7 @@ enum event_pending {
     EVENT_PENDING,           /* it counts; who waits for it is looked for at its end */
     EVENT_PENDING_IF_MINE,   /* it counts if that is somebody of the target */
     EVENT_PENDING_IF_MERGED, /* it counts if bytes of the target are merged into it */
-    EVENT_OTHERS,            /* it is not followed */
+    EVENT_OTHERS,            /* it is known as somebody else's, or not followed at all */
 };
 
 /* One row: who asked for what, on which device, and who is charged. */

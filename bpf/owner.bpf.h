@@ -220,7 +220,7 @@ static __always_inline void find_owner(struct bio *bio, unsigned int flags,
     int written_back =
         (flags & OP_MASK) == OP_WRITE && see_page(bio, &page) && is_written_back(&page);
 
-    if (written_back) {
+    if (written_back && (page.memcg || is_metadata(&page))) {
         own_by_page(&page, !asker || asker->mine || is_kernel_thread(asker->task), share);
         if (share->owner_kind != EVENT_OWNER_UNKNOWN)
             return;

@@ -39,7 +39,8 @@ static __noinline void crowd_share(struct event_block_request *r,
         to = before;
         if (before->charged != share->charged) {
             before->bytes += last->bytes;
-            forget_owner(before);
+            if (!before->charged || filter_kind == EVENT_FILTER_ALL)
+                forget_owner(before);
             *last = *share;
             return;
         }

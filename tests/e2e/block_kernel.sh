@@ -166,3 +166,18 @@ check "those that do not fail have none" \
     [ "$(block_sum bad ".device == \"$FULL\" and .op == \"write\" and .error == null" count)" -ge 1 ]
 check "the report counts them" \
     test "$(quality "$T/bad.json" .block.errors)" -ge 1
+
+# ---- a device whose cache is to be flushed after each write ----
+
+truncate -s 16M "$T/synced"
+loop_device "$T/synced"
+SYNCED=${LOOP#/dev/}
+start_beside block synced all --events
+begin=${EPOCHREALTIME/[.,]/}
+dd if=/dev/zero of="$LOOP" bs=4k count=200 oflag=direct,dsync 2>/dev/null
+took=$((${EPOCHREALTIME/[.,]/} - begin))
+end_beside "${!CAPTURES[@]}"
+check "such a request takes as long as who asks for it waits, its flush with it" between $((took / 3)) \
+    "$(block_sum synced ".device == \"$SYNCED\" and .op == \"write\" and .comm == \"dd\"" latency_us)" $((took + 200))
+check "and counts once" \
+    [ "$(block_sum synced ".device == \"$SYNCED\" and .op == \"write\" and .comm == \"dd\"" count)" = 200 ]
