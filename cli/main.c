@@ -164,8 +164,8 @@ const struct cmd commands[] = {
          "that were open before the capture are marked in LIFE. A slow CONNECT: the network, or a\n"
          "server that does not accept. RETR: segments were lost. Many short lives with one peer:\n"
          "connections are not reused. STATE says why a connect failed: refused (nobody listens),\n"
-         "timed-out, unreachable, no-port (local ones are used up), reset. PEER is the other\n"
-         "end's container on the same host.\n",
+         "timed-out, unreachable, no-port (local ones are used up), reset, abandoned (who\n"
+         "connected gave up). PEER is the other end's container on the same host.\n",
      .examples =
          "porthole tcp web1  # rows as they come; histograms and peers at the end\n"
          "porthole tcp web1 --events -d 0  # connects, accepts, closes, resets as they happen\n"

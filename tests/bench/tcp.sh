@@ -71,14 +71,16 @@ section_tcp() {
         tcp_ours events "$TCP_CALLS" tcp_calls --events "$TCP_BENCH"
         tcp_ours stream 1024 tcp_stream "$TCP_BENCH"
         tcp_ours stacks 1024 tcp_stream --stacks "$TCP_BENCH"
+        ! command -v tcplife >/dev/null || hooks_peer tcplife-stream 1024 tcp_stream tcplife
+        ! command -v bpftrace >/dev/null || hooks_peer bpftrace-stream 1024 tcp_stream bpftrace -e "$TCP_SCRIPT"
     done
     echo "a connection, both ends of it; medians of $ROUNDS rounds of $TCP_CALLS"
     for name in inside events outside tcplife bpftrace; do
         printf '  %-10s %s\n' $name "$(hooks_cell $name)"
     done
     echo "a megabyte that is sent and received"
-    for name in stream stacks; do
-        printf '  %-10s %s\n' $name "$(hooks_cell $name)"
+    for name in stream stacks tcplife-stream bpftrace-stream; do
+        printf '  %-15s %s\n' $name "$(hooks_cell $name)"
     done
     printf 'inside / tcplife: %s, / bpftrace: %s (bar: 1.0); outside: %s ns an event, the clock included (bar: 100)\n' \
         "$(hooks_ratio inside tcplife)" "$(hooks_ratio inside bpftrace)" \
