@@ -32,6 +32,26 @@ tcp_stream() {
     runc exec "$TCP_BENCH" /bin/talk stream 127.0.0.1 7000 1073741824 >/dev/null
 }
 
+# A connection that is there before and goes on: what more of it costs, without its beginning and end.
+tcp_stream_begin() {
+    runc exec --detach --pid-file "$T/tcp.stream" "$TCP_BENCH" /bin/talk stream 127.0.0.1 7000 1099511627776 \
+        </dev/null >/dev/null 2>&1
+    wait_for 20 tcp_sent
+}
+tcp_stream_end() {
+    kill -KILL "$(cat "$T/tcp.stream")"
+}
+tcp_sent() {
+    nsenter --net="/proc/$(runc_pid "$TCP_BENCH")/ns/net" ss -tinH '( dport = :7000 )' | grep -oE 'bytes_acked:[0-9]+' | cut -d : -f 2
+}
+tcp_gibibyte() {
+    local from
+    from=$(tcp_sent)
+    until [ "$(tcp_sent)" -ge $((from + 1073741824)) ]; do
+        sleep 0.05
+    done
+}
+
 tcp_ours() {
     hooks_measure "$1" "$2" "$3" "$B/porthole" tcp -d 600 -o "$T/tcp.json" "${@:4}"
 }
@@ -69,10 +89,12 @@ section_tcp() {
         tcp_ours outside "$TCP_CALLS" tcp_calls "$TCP_IDLE"
         ! command -v bpftrace >/dev/null || hooks_peer bpftrace "$TCP_CALLS" tcp_calls bpftrace -e "$TCP_SCRIPT"
         tcp_ours events "$TCP_CALLS" tcp_calls --events "$TCP_BENCH"
-        tcp_ours stream 1024 tcp_stream "$TCP_BENCH"
         tcp_ours stacks 1024 tcp_stream --stacks "$TCP_BENCH"
-        ! command -v tcplife >/dev/null || hooks_peer tcplife-stream 1024 tcp_stream tcplife
-        ! command -v bpftrace >/dev/null || hooks_peer bpftrace-stream 1024 tcp_stream bpftrace -e "$TCP_SCRIPT"
+        tcp_stream_begin
+        tcp_ours stream 1024 tcp_gibibyte "$TCP_BENCH"
+        ! command -v tcplife >/dev/null || hooks_peer tcplife-stream 1024 tcp_gibibyte tcplife
+        ! command -v bpftrace >/dev/null || hooks_peer bpftrace-stream 1024 tcp_gibibyte bpftrace -e "$TCP_SCRIPT"
+        tcp_stream_end
     done
     echo "a connection, both ends of it; medians of $ROUNDS rounds of $TCP_CALLS"
     for name in inside events outside tcplife bpftrace; do
