@@ -130,8 +130,8 @@ check "events: nothing is lost in silence" block_balanced e
 # Of the program's own median most is the request's: the rest is the way there and back, which is longer
 # now and then where others want the CPU, too. Buckets are half an octave wide.
 halves_agree() {
-    local own p50 n
-    for n in 1 2 3; do
+    local own p50
+    for _ in 1 2 3; do
         start_beside block h "$A"
         disk "$A" /bin/disk direct-write /direct $((16 * MIB)) 65536 >"$T/h1"
         end_beside h
@@ -190,16 +190,16 @@ fi
 
 # one_writes MODE: a process writes a MiB and another one of the container, too, with -p for the first.
 one_writes() {
-    local writer root=$T/$A/rootfs
-    rm -f "$root/go" "$root/pid"
+    local writer files=$T/$A/rootfs
+    rm -f "$files/go" "$files/pid"
     # shellcheck disable=SC2016 # the inner shell's
     runc exec "$A" /bin/busybox sh -c 'echo $$ >/new; mv /new /pid; while [ ! -e /go ]; do sleep 0.1; done
         exec /bin/disk "$0" /own 1048576 65536' "$1" >"$T/p1" &
     writer=$!
-    wait_for 10 [ -s "$root/pid" ]
-    start_beside block p "$A" -p "$(cat "$root/pid")"
+    wait_for 10 [ -s "$files/pid" ]
+    start_beside block p "$A" -p "$(cat "$files/pid")"
     disk "$A" /bin/disk "$1" /other 1048576 65536 >"$T/p2"
-    touch "$root/go"
+    touch "$files/go"
     wait_for 30 gone $writer
     end_beside p
 }
