@@ -136,7 +136,7 @@ halves_agree() {
         disk "$A" /bin/disk direct-write /direct $((16 * MIB)) 65536 >"$T/h1"
         end_beside h
         own=$(awk '{ print $4 }' "$T/h1")
-        p50=$(jq 'select(.record == "block" and .op == "write" and .comm == "disk").p50_us' "$T/h.json")
+        p50=$(jq 'select(.record == "block" and .charged and .op == "write" and .comm == "disk").p50_us' "$T/h.json")
         between $((own / 2)) "$p50" $((own * 3 / 2 + 1)) && return
     done
     return 1
