@@ -233,6 +233,35 @@ static void half_an_event_is_no_event(void **state)
     block_records.free(r);
 }
 
+/* The one that nobody saw end is in none of them. */
+static void requests_that_are_told_of_have_histograms_in_all_and_over_time(void **state)
+{
+    struct event_block_done d = request();
+    _cleanup_buf_ struct buf events = {0}, out = {0};
+    struct records *r = make(true);
+
+    (void)state;
+    assert_int_equal(block_records.event(r, &d, sizeof(d), &events), 0);
+    d.end_ns = 0;
+    assert_int_equal(block_records.event(r, &d, sizeof(d), &events), 0);
+    d.request.start_ns = 3 * NS_PER_SEC;
+    d.request.issue_ns = 0;
+    d.end_ns = 3 * NS_PER_SEC + NS_PER_SEC / 2;
+    assert_int_equal(block_records.event(r, &d, sizeof(d), &events), 0);
+    while (block_records.next(r, &out))
+        ;
+    assert_non_null(
+        strstr(out.data, "\"state\":\"queue\",\"unit\":\"microseconds\",\"count\":2,\"sum\":50,"));
+    assert_non_null(strstr(
+        out.data, "\"state\":\"device\",\"unit\":\"microseconds\",\"count\":2,\"sum\":500750,"));
+    assert_non_null(strstr(
+        out.data, "\"state\":\"latency\",\"unit\":\"microseconds\",\"count\":2,\"sum\":500800,"));
+    assert_non_null(strstr(out.data, "\"from_ms\":0,\"to_ms\":1000,\"state\":\"latency\""));
+    assert_null(strstr(out.data, "\"from_ms\":1000,"));
+    assert_non_null(strstr(out.data, "\"from_ms\":2000,\"to_ms\":3000,\"state\":\"latency\""));
+    block_records.free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +274,7 @@ int main(void)
         cmocka_unit_test(an_error_is_named),
         cmocka_unit_test(names_from_the_kernel_are_escaped),
         cmocka_unit_test(half_an_event_is_no_event),
+        cmocka_unit_test(requests_that_are_told_of_have_histograms_in_all_and_over_time),
     };
 
     return cmocka_run_group_tests_name("block_records", tests, NULL, NULL);

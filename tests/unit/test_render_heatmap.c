@@ -57,6 +57,19 @@ static void no_waits_are_said_to_be_none(void **state _unused_)
     free(text);
 }
 
+/* A server's connections have no connect of its own. */
+static void rows_without_a_time_are_not_said_to_be_none(void **state _unused_)
+{
+    static const char *const lines[] = {
+        "{'type':'started','porthole':1,'view':'tcp','unit':'connections','yields':'records'}",
+        "{'type':'quality','taken':3,'shown':3,'lost':{}}", END, NULL};
+    char *text = picture_of(lines, NULL);
+
+    assert_null(strstr(text, "no TCP connections"));
+    assert_non_null(strstr(text, ">no connects from here: "));
+    free(text);
+}
+
 static void foreign_words_bring_no_markup(void **state _unused_)
 {
     static const char *const lines[] = {
@@ -139,6 +152,7 @@ int main(void)
         cmocka_unit_test(each_bucket_of_a_slice_is_a_cell),
         cmocka_unit_test(throttled_time_has_a_panel_of_its_own),
         cmocka_unit_test(no_waits_are_said_to_be_none),
+        cmocka_unit_test(rows_without_a_time_are_not_said_to_be_none),
         cmocka_unit_test(foreign_words_bring_no_markup),
         cmocka_unit_test(latency_of_requests_is_drawn_in_their_words),
         cmocka_unit_test(slices_too_many_to_see_are_drawn_together),
