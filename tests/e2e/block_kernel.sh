@@ -81,20 +81,26 @@ stays_under_way() {
 sleeps_at() {
     grep -q "$1" /proc/"$SYNCER"/stack
 }
-start_beside block late "$A" --events
-fsfreeze -f "$T/outer"
-runc exec "$A" /bin/disk write /slow/file 0 >"$T/w2"
-check "a journal is written of itself" wait_for 20 stays_under_way
-runc exec --detach --pid-file "$T/syncer" "$A" /bin/disk fsync-write /slow/file 0 </dev/null >"$T/w3" 2>&1
-SYNCER=$(cat "$T/syncer")
-check "who syncs waits for it" wait_for 20 sleeps_at jbd2_log_wait_commit
-sleep 0.5
-fsfreeze -u "$T/outer"
-wait_for 20 gone "$SYNCER"
-end_beside "${!CAPTURES[@]}"
-check "who waits is named though its wait began after the request" jq -es --arg d "$SLOW" --arg a "$A" '
-    any(.device == $d and .waits and .comm == "disk" and .container == $a and .owner == "kernel" and (.charged | not)
-        and .latency_us > 400000)' "$T/late.json"
+late_is_named() {
+    jq -es --arg d "$SLOW" --arg a "$A" '
+        any(.device == $d and .waits and .comm == "disk" and .container == $a and .owner == "kernel" and (.charged | not)
+            and .latency_us > 400000)' "$T/late.json"
+}
+for _ in 1 2 3; do # the kernel may keep an end from us
+    start_beside block late "$A" --events
+    fsfreeze -f "$T/outer"
+    runc exec "$A" /bin/disk write /slow/file 0 >"$T/w2"
+    wait_for 20 stays_under_way || not_ok "a journal is written of itself"
+    runc exec --detach --pid-file "$T/syncer" "$A" /bin/disk fsync-write /slow/file 0 </dev/null >"$T/w3" 2>&1
+    SYNCER=$(cat "$T/syncer")
+    wait_for 20 sleeps_at jbd2_log_wait_commit || not_ok "who syncs waits for it"
+    sleep 0.5
+    fsfreeze -u "$T/outer"
+    wait_for 20 gone "$SYNCER"
+    end_beside "${!CAPTURES[@]}"
+    ! late_is_named >/dev/null || break
+done
+check "who waits is named though its wait began after the request" late_is_named
 check "nor is any lost in silence" jq -es '
     map(select(.type == "quality"))[0] | .taken == .shown + ([.lost[]] | add // 0) and .shown > 0' "$T/late.json"
 
@@ -105,7 +111,7 @@ truncate -s 1M "$T/outer/raw"
 loop_device "$T/outer/raw"
 RAW=${LOOP#/dev/}
 raw_is_under_way() {
-    [ "$(awk '{ print $1 + $2 }' "/sys/block/$RAW/inflight")" -gt 0 ]
+    [ "$(awk '{ print $2 }' "/sys/block/$RAW/inflight")" -gt 0 ] # writes
 }
 fsfreeze -f "$T/outer"
 start_beside block before all

@@ -39,6 +39,7 @@ if command -v wrk >/dev/null && quiet_up nginx; then
     n=$(sed -n 's/^ *\([0-9]*\) requests in.*/\1/p' "$T/said")
     wait_for 20 nothing_open
     end_beside nginx
+    check "nginx answers" [ "${n:-0}" -gt 100 ]
     # Those that wrk breaks off when its time is up are no requests.
     check "nginx: wrk's $n requests are so many connections, but for the last 10" \
         between "$n" "$(count nginx '.direction == "in"')" $((n + 20))

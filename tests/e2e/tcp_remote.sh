@@ -119,9 +119,10 @@ fi
 if command -v wrk >/dev/null && quiet_up nginx; then
     client "$(command -v wrk)"
     both_begin nginx
-    runc exec "$A" /usr/bin/wrk -t 1 -c 10 -d 2 -H 'Connection: close' http://10.97.0.1/page >"$T/said" 2>&1
+    runc exec "$A" /usr/bin/wrk -t 1 -c 10 -d 2 -H 'Connection: close' http://10.97.0.1:80/page >"$T/said" 2>&1
     n=$(sed -n 's/^ *\([0-9]*\) requests in.*/\1/p' "$T/said")
     both_end nginx
+    check "nginx answers over a bridge" [ "${n:-0}" -gt 100 ]
     # Those that wrk breaks off when its time is up are no requests.
     check "nginx over a bridge: wrk's $n requests are so many connections, but for the last 10" \
         between "$n" "$(count nginx-server '.direction == "in" and .lport == 80')" $((n + 20))

@@ -40,6 +40,7 @@ class Page:
         self.driver.execute_async_script(
             "const [size, done] = arguments;"
             "function look() { outerWidth == size[0] && outerHeight == size[1] && innerWidth <= size[0]"
+            "    && innerWidth > size[0] - 50"
             "    ? requestAnimationFrame(() => requestAnimationFrame(done))"
             "    : requestAnimationFrame(look); }"
             "look();", [width, height])
