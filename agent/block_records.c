@@ -417,20 +417,17 @@ static void add_slice(const struct records *r, uint32_t n, struct buf *out)
 
 static void add_percentiles(const struct event_block_value *v, struct buf *out)
 {
-    struct histogram queue = {0}, device = {0}, both = {0};
-    uint64_t max_us = v->max_ns / 1000;
+    struct latencies l = {0};
 
-    fill(&queue, v->queue, 0, v->queue_max_ns / 1000);
-    fill(&device, v->device, 0, v->device_max_ns / 1000);
-    fill(&both, v->both, 0, max_us);
+    fill_latencies(&l, v);
     buf_addf(out,
              ",\"queue_us\":%llu,\"device_us\":%llu,\"p50_us\":%llu,\"p99_us\":%llu,"
              "\"max_us\":%llu,\"queue_p99_us\":%llu,\"device_p99_us\":%llu",
              to_us(v->queue_ns), to_us(v->device_ns),
-             (unsigned long long)histogram_permille(&both, 500),
-             (unsigned long long)histogram_permille(&both, 990), (unsigned long long)max_us,
-             (unsigned long long)histogram_permille(&queue, 990),
-             (unsigned long long)histogram_permille(&device, 990));
+             (unsigned long long)histogram_permille(&l.both, 500),
+             (unsigned long long)histogram_permille(&l.both, 990), to_us(v->max_ns),
+             (unsigned long long)histogram_permille(&l.queue, 990),
+             (unsigned long long)histogram_permille(&l.device, 990));
 }
 
 static void add_row(const struct records *r, const struct row *row, struct buf *out)

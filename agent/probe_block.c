@@ -17,7 +17,6 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #define RING_BYTES (8u << 20)
 #define STACKS_EXPECTED UINT32_MAX

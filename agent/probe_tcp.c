@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
-#include <unistd.h>
 
 extern const struct records_ops tcp_records;
 extern const struct probe_ops probe_tcp_stacks;

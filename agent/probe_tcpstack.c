@@ -11,7 +11,6 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #define ROWS 16384u
 

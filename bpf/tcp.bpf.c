@@ -55,8 +55,8 @@ static __always_inline void note_without_file(struct sock *sk, struct connection
 
     if (tell_events || !tp)
         return;
-    fill_event(&e, tp, c, state);
-    fill_bytes(&e, tp, TCP_ESTABLISHED); /* the kernel's state is ahead: no FIN is sent yet */
+    fill_event(&e, tp, c, TCP_ESTABLISHED); /* the kernel's state is ahead: no FIN is sent yet */
+    e.state = state;
     e.kind = EVENT_TCP_OPEN;
     if (bpf_map_update_elem(&without_file, &address, &e, BPF_ANY) != 0 && forget(sk, c))
         count_taken(&lost);
