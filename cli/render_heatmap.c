@@ -331,16 +331,11 @@ static void add_panel(struct heatmap *h, size_t kind, unsigned top)
 /* There may be rows of which none has what is drawn. */
 static const char *why_empty(const struct model *m)
 {
-    const char *view = json_string(m->started, "view");
     uint64_t shown = 0;
 
     if (m->quality)
         json_number(m->quality, "shown", UINT64_MAX, &shown);
-    if (!shown)
-        return units_nothing(m);
-    if (view && strcmp(view, "tcp") == 0)
-        return "no connects from here: how long those take is what this shows";
-    return "nothing that is known to have ended";
+    return shown ? units_untimed(m) : units_nothing(m);
 }
 
 static int draw(struct heatmap *h, const struct render_options *o)

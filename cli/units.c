@@ -9,18 +9,20 @@
 static const struct {
     const char *view, *title;
     const char *subject, *word, *nothing; /* NULL: the unit's */
+    const char *untimed; /* why there is no picture over time though there is something */
 } views[] = {
-    {"cpu", "CPU time", NULL, NULL, NULL},
-    {"offcpu", "Waiting time", "waiting", "blocked", "no waiting time"},
-    {"wakeup", "Wakers", "waiting", "blocked", "no waiting time"},
-    {"offwake", "Waits and their wakers", "waiting", "blocked", "no waiting time"},
-    {"chain", "Waits and their chains of wakers", "waiting", "blocked", "no waiting time"},
-    {"hotcold", "CPU and waiting time", "CPU and waiting", NULL, "no time of any thread"},
-    {"states", "Thread states", "waiting", "blocked", "no waiting time"},
-    {"switches", "Context switches", NULL, NULL, "no switches"},
-    {"runq", "Waits for a CPU", "waits for a CPU", NULL, "no waits for a CPU"},
-    {"block", "Block I/O", NULL, NULL, "no block I/O"},
-    {"tcp", "TCP", NULL, NULL, "no TCP connections"},
+    {"cpu", "CPU time", NULL, NULL, NULL, NULL},
+    {"offcpu", "Waiting time", "waiting", "blocked", "no waiting time", NULL},
+    {"wakeup", "Wakers", "waiting", "blocked", "no waiting time", NULL},
+    {"offwake", "Waits and their wakers", "waiting", "blocked", "no waiting time", NULL},
+    {"chain", "Waits and their chains of wakers", "waiting", "blocked", "no waiting time", NULL},
+    {"hotcold", "CPU and waiting time", "CPU and waiting", NULL, "no time of any thread", NULL},
+    {"states", "Thread states", "waiting", "blocked", "no waiting time", NULL},
+    {"switches", "Context switches", NULL, NULL, "no switches", NULL},
+    {"runq", "Waits for a CPU", "waits for a CPU", NULL, "no waits for a CPU", NULL},
+    {"block", "Block I/O", NULL, NULL, "no block I/O", "nothing that is known to have ended"},
+    {"tcp", "TCP", NULL, NULL, "no TCP connections",
+     "no connects from here: how long those take is what this shows"},
 };
 
 static ssize_t find_view(const struct model *m)
@@ -124,6 +126,13 @@ const char *units_nothing(const struct model *m)
     ssize_t i = find_view(m);
 
     return i >= 0 && views[i].nothing ? views[i].nothing : "no samples";
+}
+
+const char *units_untimed(const struct model *m)
+{
+    ssize_t i = find_view(m);
+
+    return i >= 0 && views[i].untimed ? views[i].untimed : units_nothing(m);
 }
 
 const char *units_title(const struct model *m)

@@ -33,5 +33,8 @@ const char *units_subject(const struct model *m);
 const char *units_heading(const struct model *m);
 const char *units_nothing(const struct model *m);
 
+/* Likewise where there is something, but nothing that a picture over time would show. */
+const char *units_untimed(const struct model *m);
+
 /* What the picture is of: "CPU time", "Waiting time"; NULL for a view that nobody knows here. */
 const char *units_title(const struct model *m);
