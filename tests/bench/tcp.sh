@@ -44,12 +44,11 @@ tcp_stream_end() {
 tcp_sent() {
     nsenter --net="/proc/$(runc_pid "$TCP_BENCH")/ns/net" ss -tinH '( dport = :7000 )' | grep -oE 'bytes_acked:[0-9]+' | cut -d : -f 2
 }
+tcp_has_sent() {
+    [ "$(tcp_sent)" -ge "$1" ]
+}
 tcp_gibibyte() {
-    local from
-    from=$(tcp_sent)
-    until [ "$(tcp_sent)" -ge $((from + 1073741824)) ]; do
-        sleep 0.05
-    done
+    wait_for 60 tcp_has_sent $(($(tcp_sent) + 1073741824)) || echo "the stream stands still" >&2
 }
 
 tcp_ours() {

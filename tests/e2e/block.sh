@@ -169,7 +169,7 @@ medians_agree() {
 }
 if command -v biolatency >/dev/null; then
     sync # so that nearly all requests are those that both look at
-    start_beside block peer "$A" -d 0
+    start_beside block peer "$A"
     # shellcheck disable=SC2016 # the inner shell's
     unshare -m sh -c 'mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null; exec env --default-signal=INT biolatency' \
         >"$T/biolatency" 2>&1 &

@@ -18,7 +18,7 @@ wire "$A" "$C" 1
 
 # ---- both ends in the container, by loopback ----
 
-start_tcp loop "$A" -d 0
+start_tcp loop "$A"
 talk_begin server "$A" serve 127.0.0.1 7000
 talk "$A" call 127.0.0.1 7000 50 1000 70000 >/dev/null
 read -r n sent received <<<"$(numbers "$(cat "$T/said")")"
@@ -48,7 +48,7 @@ check "histograms hold every connection" jq -es '
 
 # ends NAME CONDITION HOW-MANY SENTENCE COMMAND…
 ends() {
-    start_tcp "$1" "$A" -d 0
+    start_tcp "$1" "$A"
     "${@:5}" >"$T/said" 2>&1
     end_beside "$1"
     check "$4" count_is "$1" "$3" "$2"
@@ -72,7 +72,7 @@ three_fail() { # ADDRESS ADDRESS ADDRESS
 }
 # late NAME CONDITION SENTENCE ADDRESS ADDRESS ADDRESS
 late() {
-    start_tcp "$1" "$A" -d 0
+    start_tcp "$1" "$A"
     three_fail "${@:4}" >/dev/null 2>&1
     end_beside "$1"
     check "$3" between 1 "$(count "$1" "$2")" 3
@@ -105,10 +105,10 @@ nowhere_linger() { talk "$A" fail 192.0.2.1 7009 linger && talk "$A" fail 2001:d
 ends nowhere_linger '.reason == "unreachable" and .comm == "talk"' 2 \
     "… however their sockets are closed" nowhere_linger
 talk_begin early "$A" fail 192.0.2.2 7009 keep
-start_tcp kept "$A" -d 0
+start_tcp kept "$A"
 talk_begin late "$A" fail 192.0.2.1 7009 keep
 end_beside kept
-start_tcp later "$A" -d 0
+start_tcp later "$A"
 talk_end early >/dev/null
 talk_end late >/dev/null
 end_beside later
@@ -129,7 +129,7 @@ ports=$(in_net "$A" cat /proc/sys/net/ipv4/ip_local_port_range)
 in_net "$A" sh -c "echo 40000 40000 >/proc/sys/net/ipv4/ip_local_port_range"
 talk_begin holder "$A" call 10.98.1.2 7000 1 100 100 hold
 talk_begin holder6 "$A" call fd98:1::2 7000 1 100 100 hold
-start_tcp no_port "$A" -d 0
+start_tcp no_port "$A"
 talk "$A" fail 10.98.1.2 7000 >/dev/null
 talk "$A" fail fd98:1::2 7000 >/dev/null
 end_beside no_port
@@ -154,7 +154,7 @@ ends six '.laddr == "fd98:1::1" and .raddr == "fd98:1::2" and .tx_bytes == 200' 
 mapped() { talk "$A" call ::ffff:10.98.1.2 7000 2 200 300; }
 ends mapped '.laddr == "10.98.1.1" and .raddr == "10.98.1.2" and .rx_bytes == 300' 2 \
     "IPv4 that is mapped into IPv6 is IPv4" mapped
-start_tcp other "$C" -d 0
+start_tcp other "$C"
 talk "$A" call 10.98.1.2 7000 2 200 300 >/dev/null
 end_beside other
 check "a listener of both kinds has IPv4 clients" count_is other 2 '.direction == "in" and .raddr == "10.98.1.1" and .rx_bytes == 200'
@@ -166,7 +166,7 @@ talk_end server >/dev/null
 
 talk_begin server "$A" serve 127.0.0.1 7000
 talk_begin holder "$A" call 127.0.0.1 7000 4 5000 6000 hold
-start_tcp held "$A" -d 0
+start_tcp held "$A"
 talk_begin later "$A" call 127.0.0.1 7000 3 500 600 hold
 talk_end holder >/dev/null
 in_net "$A" ss -tinHO state established '( dport = :7000 )' >"$T/ss"
@@ -183,7 +183,7 @@ check "ss agrees with the ports and bytes of those" diff \
 check "what opened and was open before has closed or is open" jq -es '
     map(select(.type == "quality"))[0].tcp | .opened + .open_before == .closed + .open_at_end and .open_before == 8' "$T/held.json"
 check "… and all of it is shown" balanced held
-start_tcp still "$A" -d 0
+start_tcp still "$A"
 end_beside still
 check "what is open all along is a row as well" count_is still 6 '.before and .state == "open" and .comm == "talk"'
 check "directions of those are known" count_is still 3 '.direction == "in"'
@@ -195,7 +195,7 @@ talk_end later >/dev/null
 in_state() {
     [ -n "$(in_net "$A" ss -tnHO state "$1" '( dport = :7000 )')" ]
 }
-start_tcp queue "$A" -d 0
+start_tcp queue "$A"
 kill -STOP "$(cat "$T/server.pid")"
 runc exec --detach --pid-file "$T/caller.pid" "$A" /bin/talk call 127.0.0.1 7000 1 100 100 </dev/null >/dev/null 2>&1
 check "the kernel accepts for a server that does not" wait_for 20 in_state established
@@ -218,12 +218,12 @@ check "neither is lost" balanced queue
 
 # ---- one process ----
 
-start_tcp pid "$A" -d 0 -p "$(awk '/^NSpid/ { print $NF }' "/proc/$(cat "$T/server.pid")/status")"
+start_tcp pid "$A" -p "$(awk '/^NSpid/ { print $NF }' "/proc/$(cat "$T/server.pid")/status")"
 talk "$A" call 127.0.0.1 7000 5 100 200 >/dev/null
 end_beside pid
 check "-p keeps to one process, which accepts" count_is pid 5 ".direction == \"in\" and .host_pid == $(cat "$T/server.pid")"
 check "… and shows nothing else" count_is pid 5 true
-start_tcp all all -d 0
+start_tcp all all
 talk "$A" call 127.0.0.1 7000 5 100 200 >/dev/null
 end_beside all
 check "all shows both ends, with their container" count_is all 10 ".container == \"$A\" and .peer == \"$A\" and (.lport == 7000 or .rport == 7000)"
@@ -232,7 +232,7 @@ talk_end server >/dev/null
 # ---- events ----
 
 talk_begin server "$C" serve 10.98.1.2 7000
-start_tcp events "$A" -d 0 --events
+start_tcp events "$A" --events
 talk "$A" call 10.98.1.2 7000 2 100 200 >/dev/null
 talk "$A" call 10.98.1.2 7000 1 100 200 reset >/dev/null
 talk "$A" fail 10.98.1.2 7009 >/dev/null
@@ -243,7 +243,7 @@ check "resets that are sent" count_is events 1 '.event == "reset-sent"'
 check "resets that are received, and what they mean" count_is events 2 '.event == "reset-received" or (.event == "connect-failed" and .reason == "refused")'
 check "there are no rows besides" count_is events 9 '.record == "tcp-event"'
 check "all events are shown" balanced events
-start_tcp accepts "$C" -d 0 --events
+start_tcp accepts "$C" --events
 talk "$A" call 10.98.1.2 7000 2 100 200 >/dev/null
 end_beside accepts
 check "accepts are told with their process" count_is accepts 2 ".event == \"accept\" and .host_pid == $(cat "$T/server.pid") and .peer == \"$A\""

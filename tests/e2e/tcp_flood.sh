@@ -21,7 +21,7 @@ flood() {
 }
 
 # As many rows as the ring holds: they are there whoever else wants the CPUs.
-start_tcp rows "$A" -d 0
+start_tcp rows "$A"
 talk "$A" call 127.0.0.1 7000 20000 0 1 first >/dev/null
 end_beside rows
 check "20,000 connections in a row are all taken, at both ends" [ "$(quality "$T/rows.json" .taken)" = 40000 ]
@@ -30,13 +30,13 @@ check "each is shown" balanced rows
 check "clients and servers are the same number" [ "$(count rows '.direction == "in"') $(count rows '.direction == "out"')" = "20000 20000" ]
 check "every one has its byte" count_is rows 20000 '.direction == "out" and .tx_bytes == 24 and .rx_bytes == 1'
 
-start_tcp most "$A" -d 0
+start_tcp most "$A"
 read -r n _ _ < <(flood 4)
 end_beside most
 check "of $n connections within 4 s each end is taken" [ "$(quality "$T/most.json" .taken)" = $((n * 2)) ]
 check "taken is shown or lost" balanced most
 
-start_tcp events "$A" -d 0 --events
+start_tcp events "$A" --events
 read -r n _ _ < <(flood 3)
 end_beside events
 check "events of $n connections are shown or lost" balanced events
@@ -76,7 +76,7 @@ check "what was shown is there" balanced slow
 
 # ---- the agent is killed ----
 
-start_tcp killed "$A" -d 0
+start_tcp killed "$A"
 ids=$(agent_programs)
 [ -n "$ids" ] || not_ok "a capture has programs" "none"
 disown "$AGENT_PID" # the shell need not tell of it

@@ -22,8 +22,8 @@ bridge "$S"
 plug "$S" "$A" 1
 plug "$S" "$C" 2
 talk_begin server "$C" serve 10.97.0.2 7000
-start_tcp a "$A" -d 0
-start_tcp c "$C" -d 0
+start_tcp a "$A"
+start_tcp c "$C"
 talk "$A" call 10.97.0.2 7000 20 3000 4000 >/dev/null
 end_beside a
 end_beside c
@@ -33,7 +33,7 @@ check "both agree on who sent what" [ "$(count a '.tx_bytes == 3000 and .rx_byte
 check "each knows the other's container" [ "$(count a ".peer == \"$C\"") $(count c ".peer == \"$A\"")" = "20 20" ]
 check "all is shown on one side" balanced a
 check "… and on the other" balanced c
-start_tcp s "$S" -d 0
+start_tcp s "$S"
 talk "$A" call 10.97.0.2 7000 5 3000 4000 >/dev/null
 end_beside s
 check "who only passes packets on has no connections" count_is s 0 true
@@ -43,10 +43,10 @@ talk_end server >/dev/null
 
 wire "$A" "$C" 5
 talk_begin server "$C" serve 10.98.5.2 7000
-start_tcp rows "$A" -d 0
-start_tcp events "$A" -d 0 --events
-start_tcp stacks "$A" -d 0 --stacks
-start_tcp bytes "$A" -d 0 --stacks --weight bytes
+start_tcp rows "$A"
+start_tcp events "$A" --events
+start_tcp stacks "$A" --stacks
+start_tcp bytes "$A" --stacks --weight bytes
 runc exec --detach --pid-file "$T/stream.pid" "$A" /bin/talk stream 10.98.5.2 7000 2000000000 >"$T/stream.said" 2>&1
 sends() { in_net "$A" ss -tinH '( dport = :7000 )' | grep -q 'bytes_acked:[0-9]\{6\}'; }
 wait_for 20 sends || not_ok "a stream is under way" "$(tail -n 1 "$T/stream.said")"
@@ -81,8 +81,8 @@ shares() {
 shares "$P" "$(runc_pid "$A")"
 talk_begin inside "$A" serve 127.0.0.1 7000
 talk_begin beside "$P" serve 127.0.0.1 7001
-start_tcp a "$A" -d 0
-start_tcp p "$P" -d 0
+start_tcp a "$A"
+start_tcp p "$P"
 talk "$A" call 127.0.0.1 7001 3 100 200 >/dev/null
 talk "$P" call 127.0.0.1 7000 4 300 400 >/dev/null
 end_beside a
@@ -98,7 +98,7 @@ talk_end beside >/dev/null
 shares "$H" $$
 PORT=$((20000 + $$ % 10000))
 talk_begin server "$H" serve 127.0.0.1 $PORT
-start_tcp h "$H" -d 0
+start_tcp h "$H"
 "$W/talk" call 127.0.0.1 $PORT 3 100 200 >/dev/null
 talk "$H" call 127.0.0.1 $PORT 2 100 200 >/dev/null
 end_beside h

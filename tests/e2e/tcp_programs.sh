@@ -16,7 +16,7 @@ start_agent
 # ---- redis: 50 clients, each of which stays ----
 
 if quiet_up redis; then
-    start_tcp redis "$P" -d 0
+    start_tcp redis "$P"
     beside redis-benchmark -q -t set -n 20000 -c 50 -d 100 >"$T/said" 2>&1
     received=$(beside redis-cli info stats | tr -d '\r' | sed -n 's/^total_net_input_bytes://p')
     wait_for 20 nothing_open
@@ -34,7 +34,7 @@ fi
 # ---- nginx: a connection a request ----
 
 if command -v wrk >/dev/null && quiet_up nginx; then
-    start_tcp nginx "$P" -d 0
+    start_tcp nginx "$P"
     beside wrk -t 1 -c 10 -d 2 -H 'Connection: close' http://127.0.0.1/page >"$T/said" 2>&1
     n=$(sed -n 's/^ *\([0-9]*\) requests in.*/\1/p' "$T/said")
     wait_for 20 nothing_open
@@ -48,7 +48,7 @@ if command -v wrk >/dev/null && quiet_up nginx; then
     check "nginx: each of them has the page's bytes" \
         between $((n - 20)) "$(count nginx '.state == "closed" and .tx_bytes > 23000')" $((n + 20))
     check "nginx: all is shown" balanced nginx
-    start_tcp kept "$P" -d 0
+    start_tcp kept "$P"
     beside wrk -t 1 -c 10 -d 2 http://127.0.0.1/page >"$T/said" 2>&1
     wait_for 20 nothing_open
     end_beside kept
@@ -67,7 +67,7 @@ accepted() {
 }
 
 if quiet_up postgres; then
-    start_tcp postgres "$P" -d 0
+    start_tcp postgres "$P"
     before=$(accepted)
     beside pgbench -h 127.0.0.1 -U pg -C -c 2 -t 50 -n -S postgres >"$T/said" 2>&1
     wait_for 20 nothing_open
@@ -94,7 +94,7 @@ if command -v tcplife >/dev/null; then
     LIFE=$!
     told() { "$W/talk" fail 127.0.0.1 1 >/dev/null && grep -q talk "$T/life"; }
     if wait_for 15 told; then
-        start_tcp life "$A" -d 0
+        start_tcp life "$A"
         talk "$A" call 127.0.0.1 7000 30 3000 4000 >/dev/null
         end_beside life
         all_told() { [ "$(grep -c ' 7000 ' "$T/life")" -ge 60 ]; }
@@ -115,7 +115,7 @@ if command -v tcpconnect >/dev/null && timeout 3 tcpconnect >/dev/null 2>"$T/con
     CONNECT=$!
     told_connect() { "$W/talk" fail 127.0.0.1 1 >/dev/null && grep -q talk "$T/connect"; }
     wait_for 15 told_connect
-    start_tcp connect "$A" -d 0
+    start_tcp connect "$A"
     talk "$A" call 127.0.0.1 7000 30 3000 4000 >/dev/null
     end_beside connect
     kill -INT "$CONNECT"

@@ -38,8 +38,8 @@ unplugged() {
 
 # both NAME: NAME-server and NAME-client.
 both_begin() {
-    start_tcp "$1-server" "$P" -d 0
-    start_tcp "$1-client" "$A" -d 0
+    start_tcp "$1-server" "$P"
+    start_tcp "$1-client" "$A"
 }
 both_end() {
     wait_for 20 nothing_open

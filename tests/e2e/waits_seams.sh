@@ -174,13 +174,10 @@ agree() {
 }
 # Some kernels take a sleep for waiting now and then: on 6.18, with nothing traced and more threads than CPUs,
 # a few in a thousand sleeps of 100 ms had 80 ms more of run delay than they were too long.
-waits_agree() {
-    agree 2 60 || { account && agree 2 60; } || { account && agree 2 60; }
-}
-# Where the machine itself is kept from a CPU, that counts for us, not for the kernel.
-cpu_agrees() {
-    agree 1 10 || { account && agree 1 10; } || { account && agree 1 10; }
+# And where the machine itself is kept from a CPU, that counts for us, not for the kernel.
+agrees() {
+    agree "$@" || { account && agree "$@"; } || { account && agree "$@"; }
 }
 account
-check "time on a CPU is what the kernel accounts to each thread" cpu_agrees
-check "so is time in the run queue" waits_agree
+check "time on a CPU is what the kernel accounts to each thread" agrees 1 10
+check "so is time in the run queue" agrees 2 60
